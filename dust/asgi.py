@@ -1,0 +1,118 @@
+"""Where every connection comes in: sockets, health, and Django for the rest of HTTP."""
+
+import asyncio
+import gc
+import logging
+import os
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "dust.settings")
+django.setup(set_prefix=False)
+
+# What follows needs the settings.
+from channels.routing import URLRouter  # noqa: E402
+from django.urls import re_path  # noqa: E402
+
+from dust import health  # noqa: E402
+from dust.errors import NotFoundError  # noqa: E402
+from dust.http import DjangoBridge, Receive, Scope, Send, send_error  # noqa: E402
+from dust.livequery import runner  # noqa: E402
+from dust.livequery.engine import get_engine  # noqa: E402
+from dust.server import claim_database  # noqa: E402
+from leaderboard.routing import websocket_urlpatterns  # noqa: E402
+
+logger = logging.getLogger(__name__)
+
+SWITCH_SECONDS = 0.0005
+
+_DENIAL = "websocket.http.response"
+
+
+class Application:
+    """Every connection's first stop; it starts the engine before the first one gets further.
+
+    Servers that speak lifespan start it before they listen and stop it when all connections have
+    ended. Others (daphne, which runserver uses) have it started by the first connection.
+    """
+
+    def __init__(self) -> None:
+        self._http = DjangoBridge()
+        self._sockets: Any = URLRouter(_socket_routes)
+        self._starting = asyncio.Lock()
+        self._started = False
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Take one connection (or the server's own lifespan) to the application for it."""
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        if not self._started:
+            await self._start()
+        if scope["type"] == "websocket":
+            await self._sockets(scope, receive, send)
+        elif scope["path"] in health.PATHS:
+            await health.answer(scope, send)
+        else:
+            await self._http(scope, receive, send)
+
+    async def _start(self) -> None:
+        async with self._starting:
+            if not self._started:
+                claim_database()
+                await get_engine().start()
+                _settle_down()
+                self._started = True
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            await self._start()
+        except Exception:  # the border: whatever it was, the server must be told
+            logger.exception("start failed", extra={"action": "server.start"})
+            await send({"type": "lifespan.startup.failed"})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await get_engine().stop()
+        await asyncio.to_thread(runner.close)
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def _settle_down() -> None:
+    """Tune the interpreter for a process that holds thousands of sockets.
+
+    What has been loaded stays, so the collector need not look through it again and again; and the
+    event loop should not wait long for a worker thread to let go of the interpreter, which takes
+    5 ms by default.
+    """
+    gc.collect()
+    gc.freeze()
+    sys.setswitchinterval(SWITCH_SECONDS)
+
+
+async def refuse_socket(scope: Scope, receive: Receive, send: Send) -> None:
+    """Refuse a WebSocket that no path leads to: with 404, or 403 where the server has no other."""
+    await receive()
+    if _DENIAL in (scope.get("extensions") or {}):
+        await send_error(NotFoundError(), scope, _denying(send))
+    else:
+        await send({"type": "websocket.close"})
+
+
+def _denying(send: Send) -> Send:
+    async def deny(message: MutableMapping[str, Any]) -> None:
+        await send({**message, "type": f"websocket.{message['type']}"})
+
+    return deny
+
+
+_socket_routes: list[Any] = [
+    *websocket_urlpatterns,
+    re_path("", refuse_socket),  # type: ignore[arg-type]  # Channels borrows Django's routes
+]
+
+application = Application()

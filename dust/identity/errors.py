@@ -1,0 +1,22 @@
+"""What can be wrong with a token, or with those who vouch for it."""
+
+from dust.errors import UnauthenticatedError, UnavailableError
+
+
+class InvalidTokenError(UnauthenticatedError):
+    """The token is not valid.
+
+    The message names the reason and never repeats any of the token.
+    """
+
+    code = "invalid_token"
+
+
+class ProviderUnavailableError(UnavailableError):
+    """The identity provider's keys cannot be fetched. Try again."""
+
+    code = "provider_unavailable"
+
+
+class KeysError(Exception):
+    """A provider's keys could not be loaded. Internal: logged, never answered."""

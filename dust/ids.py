@@ -1,0 +1,72 @@
+"""Document ids: the opaque text that every door shows for a row's UUID. Pure.
+
+The text holds the number of the row's table, the UUID's bytes and a checksum, in lower-case
+Crockford base32 without padding; the format is Convex's, whose tools recognise it. Exactly one text
+stands for each row, so ids can be compared as they come, and one of another table is refused.
+"""
+
+from base64 import b32decode, b32encode
+from itertools import accumulate
+from typing import Final
+from uuid import UUID
+
+from dust.errors import InvalidError
+
+_RFC_4648: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+_CROCKFORD: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+_TO_CROCKFORD: Final = bytes.maketrans(_RFC_4648.encode(), _CROCKFORD.encode())
+_FROM_CROCKFORD: Final = str.maketrans(_CROCKFORD, _RFC_4648)
+
+_TABLE_NUMBER_MAX: Final = 2**32 - 1
+_LONGEST: Final = 37
+
+
+class InvalidIdError(InvalidError):
+    """This is not an id of the kind that is expected here."""
+
+    code = "invalid_id"
+
+
+def encode(table_number: int, key: UUID) -> str:
+    """Return the id of the row with this key in the table of this number.
+
+    :raises ValueError: if no table can have that number.
+    """
+    if not 1 <= table_number <= _TABLE_NUMBER_MAX:
+        raise ValueError(f"No table has the number {table_number}.")
+    body = _varint(table_number) + key.bytes
+    text = b32encode(body + _fletcher16(body)).rstrip(b"=")
+    return text.translate(_TO_CROCKFORD).decode()
+
+
+def decode(text: str, table_number: int) -> UUID:
+    """Return the key of the row that the id names in the table of this number.
+
+    :raises InvalidIdError: if the text is not an id, or one of another table.
+    """
+    if len(text) > _LONGEST:
+        raise InvalidIdError
+    try:
+        raw = b32decode(text.translate(_FROM_CROCKFORD) + "=" * (-len(text) % 8))
+        key = UUID(bytes=raw[len(_varint(table_number)) : -2])
+    except ValueError as exc:
+        raise InvalidIdError from exc
+    # Whatever else the text may hold, an id is what encoding its key gives.
+    if encode(table_number, key) != text:
+        raise InvalidIdError
+    return key
+
+
+def _varint(number: int) -> bytes:
+    """Write seven bits a byte, the low ones first; a set top bit says that more follow."""
+    out = bytearray()
+    while number >= 0x80:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
+
+
+def _fletcher16(data: bytes) -> bytes:
+    """Return the checksum, low byte first, with both sums modulo 256 instead of the usual 255."""
+    return bytes((sum(data) & 0xFF, sum(accumulate(data)) & 0xFF))

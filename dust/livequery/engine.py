@@ -1,0 +1,344 @@
+"""The engine of one process: commits come in, what they made stale is run again, news goes out.
+
+What is *not* here: who watches what (``liveset``), running a function (``execution``), transactions
+and retries (``writing``), what other processes did (``fanout``).
+"""
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from dust.livequery import changes, metrics, runner
+from dust.livequery.actions import Actions
+from dust.livequery.changes import Commit
+from dust.livequery.chores import ChoreKeeper
+from dust.livequery.clock import Clock, process_clock
+from dust.livequery.context import Caller
+from dust.livequery.execution import Outcome, Result, run_mutation, run_query, run_query_alone
+from dust.livequery.fanout import Fanout
+from dust.livequery.lanes import BUDGET_SECONDS
+from dust.livequery.leases import HeldLease, LeaseKeeper
+from dust.livequery.live import Client, Door, LiveQuery
+from dust.livequery.liveset import LiveSet, Plan
+from dust.livequery.registry import Kind, find_function
+from dust.livequery.runner import Runner
+from dust.livequery.transactions import is_snapshot_spoilt, snapshot
+from dust.livequery.writing import RequestKey, Written
+
+logger = logging.getLogger(__name__)
+
+_DELIVERIES_PER_TURN = 256
+"""Sockets written to before the event loop gets to do something else."""
+
+_SECONDS_BETWEEN_FAILED_CYCLES = 0.25
+
+
+class Engine:
+    """The live queries of one process and the two loops that keep them fresh.
+
+    Everything but the queries themselves happens on the event loop that called ``start``. Ordinary
+    cycles and slow ones (of queries that take longer than a cycle's budget) run side by side, each
+    on a thread and connection of its own.
+    """
+
+    def __init__(self) -> None:
+        self.clock: Clock = process_clock()
+        self._wakers = {slow: asyncio.Event() for slow in (False, True)}
+        self._live = LiveSet(self._wake)
+        self._inbox = Inbox(self._apply)
+        self._fanout = Fanout(deliver=self._apply, catch_up=self._catch_up)
+        self._leases = LeaseKeeper()
+        self._actions = Actions()
+        self._chores = ChoreKeeper()
+        self._must_catch_up = False
+        self._tasks: list[asyncio.Task[None]] = []
+        self._lanes: list[Runner] = []
+        self._stop_listening: Callable[[], None] = lambda: None
+
+    @property
+    def is_running(self) -> bool:
+        return bool(self._tasks)
+
+    async def start(self) -> None:
+        """Begin to notice commits, here and elsewhere. Starting twice does nothing."""
+        if self._tasks:
+            return
+        self._inbox.loop = asyncio.get_running_loop()
+        await runner.run(self.clock.top_up)
+        self._stop_listening = changes.on_commit(self._inbox.put)
+        self._tasks = [self._start_lane(slow=slow) for slow in (False, True)]
+        self._leases.start()
+        self._chores.start()
+        await self._fanout.start()
+
+    async def stop(self) -> None:
+        """Stop in the opposite order. Clients that are still connected get nothing more."""
+        await self._leases.stop()
+        await self._chores.stop()
+        self._actions.close()
+        self._stop_listening()
+        await self._fanout.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+        for lane in self._lanes:
+            await asyncio.to_thread(lane.close)
+        self._lanes = []
+
+    def connect(self, door: Door, caller: Caller | None = None) -> "Connection":
+        """Return the engine's end of a socket."""
+        return Connection(self._live.connect(door, caller), self._leases)
+
+    async def query(
+        self, path: str, args: Mapping[str, Any], caller: Caller | None, *, internal: bool = False
+    ) -> Result:
+        """Run a query once.
+
+        :raises DustError: if there is no such query or the arguments do not fit.
+        """
+        spec = find_function(path, kind=Kind.QUERY, internal=internal)
+        return await runner.run(partial(run_query_alone, spec, args, caller))
+
+    async def mutate(
+        self,
+        path: str,
+        args: Mapping[str, Any],
+        caller: Caller | None,
+        *,
+        request: RequestKey | None = None,
+        internal: bool = False,
+    ) -> Written[Any]:
+        """Run a mutation, once per request key.
+
+        :raises DustError: if it fails; then it has left no trace.
+        """
+        spec = find_function(path, kind=Kind.MUTATION, internal=internal)
+        return await runner.run(partial(run_mutation, spec, args, caller, request))
+
+    async def act(
+        self,
+        path: str,
+        args: Mapping[str, Any],
+        caller: Caller | None,
+        *,
+        turn: asyncio.Semaphore,
+        internal: bool = False,
+    ) -> Any:
+        """Run an action. ``turn`` bounds how many run at once for one socket.
+
+        :raises DustError: if it fails.
+        """
+        spec = find_function(path, kind=Kind.ACTION, internal=internal)
+        return await self._actions.run(spec, args, caller, turn=turn)
+
+    # -- commits ------------------------------------------------------------------------------
+
+    def _apply(self, commits: Iterable[Commit], *, seen_by: Plan | None = None) -> None:
+        for commit in self._fanout.reader.mark_applied(commits):
+            self._live.apply(commit.writes, seen_by=seen_by)
+
+    def _catch_up(self) -> None:
+        self._must_catch_up = True
+        self._wake()
+
+    def _wake(self) -> None:
+        for waker in self._wakers.values():
+            waker.set()
+
+    # -- cycles -------------------------------------------------------------------------------
+
+    def _start_lane(self, *, slow: bool) -> asyncio.Task[None]:
+        name = "dust-slow-cycles" if slow else "dust-cycles"
+        lane = Runner(1, name=name)
+        self._lanes.append(lane)
+        return asyncio.create_task(self._keep_fresh(lane, slow=slow), name=name)
+
+    async def _keep_fresh(self, lane: Runner, *, slow: bool) -> None:
+        waker = self._wakers[slow]
+        while True:
+            await waker.wait()
+            waker.clear()
+            while self._live.has_work(slow=slow) or (self._must_catch_up and not slow):
+                try:
+                    await self._cycle(lane, slow=slow)
+                except Exception:
+                    # The border: whatever failed (most likely the database is away), clients
+                    # stay subscribed and are served as soon as it works again.
+                    logger.exception("cycle failed", extra={"action": "cycle.fail"})
+                    self._must_catch_up = True
+                    await asyncio.sleep(_SECONDS_BETWEEN_FAILED_CYCLES)
+
+    async def _cycle(self, lane: Runner, *, slow: bool) -> None:
+        """Serve what is due.
+
+        1. Read the clock, and start to keep what is written from here on. 2. Take a snapshot, and
+        apply the commits that it shows and nobody has told of: now nothing is taken for fresh that
+        the snapshot shows otherwise. 3. Choose what to run, and run it in the snapshot. 4. Install
+        the results; send them. Whatever is not reached stays queued.
+        """
+        started = time.perf_counter()
+        plan = self._live.begin()
+        ts = self.clock.issue()
+        session = CycleSession(self._fanout.reader.unseen)
+        outcomes: dict[LiveQuery, Outcome] = {}
+        if not slow:
+            self._must_catch_up = False
+        try:
+            self._apply(await lane.run(session.open), seen_by=plan)
+            self._live.choose(plan, slow=slow)
+            outcomes = await lane.run(partial(session.run, plan))
+        finally:
+            if session.is_open:
+                await lane.run(session.close)
+            self._live.install(plan, outcomes)
+            await self._send(plan, ts)
+            self._live.finish(plan)
+        if plan.groups:
+            metrics.cycle_seconds.observe(time.perf_counter() - started)
+
+    async def _send(self, plan: Plan, ts: int) -> None:
+        sent = 0
+        for group, _ in plan.groups[: plan.served]:
+            for client, transition in self._live.news(plan, group, ts):
+                try:
+                    client.door.deliver(transition)
+                except Exception:
+                    logger.exception("delivery failed", extra={"action": "door.fail"})
+                sent += 1
+                if sent % _DELIVERIES_PER_TURN == 0:
+                    await asyncio.sleep(0)
+
+
+class Connection:
+    """The engine's end of one socket. Used on the event loop only."""
+
+    def __init__(self, client: Client, leases: LeaseKeeper) -> None:
+        self._client = client
+        self._leases = leases
+        self._held: list[HeldLease] = []
+
+    @property
+    def caller(self) -> Caller | None:
+        return self._client.caller
+
+    def subscribe(self, path: str, args: Mapping[str, Any], *, internal: bool = False) -> int:
+        """Watch a query and return the subscription's id; the first result follows at once.
+
+        :raises DustError: if there is no such query or the arguments do not fit.
+        """
+        spec = find_function(path, kind=Kind.QUERY, internal=internal)
+        subscription = self._client.subscribe(spec, args)
+        self._update_leases()
+        return subscription
+
+    def unsubscribe(self, subscription: int) -> None:
+        """Stop watching."""
+        self._client.unsubscribe(subscription)
+        self._update_leases()
+
+    def authenticate(self, caller: Caller | None) -> None:
+        """Let every subscription continue as another caller; only what differs is sent."""
+        self._client.authenticate(caller)
+        self._update_leases()
+
+    def drained(self) -> None:
+        """Say that the socket can take news again."""
+        self._client.drained()
+
+    def close(self) -> None:
+        """Forget the socket."""
+        self._client.close()
+        self._update_leases()
+
+    def _update_leases(self) -> None:
+        before, self._held = self._held, self._client.leases()
+        if before or self._held:
+            self._leases.change(before=before, after=self._held)
+
+
+class CycleSession:
+    """One cycle's snapshot, held open on its thread from ``open`` to the end of ``run``."""
+
+    def __init__(self, read_unseen: Callable[[], list[Commit]]) -> None:
+        self.is_open = False
+        self._read_unseen = read_unseen
+        self._stack = contextlib.ExitStack()
+
+    def open(self) -> list[Commit]:
+        """Take the snapshot; return the commits it shows that were not applied yet."""
+        self._stack.enter_context(snapshot())
+        self.is_open = True
+        return self._read_unseen()
+
+    def run(self, plan: Plan) -> dict[LiveQuery, Outcome]:
+        """Run what the plan's groups need, one group after the other, within the budget."""
+        deadline = time.perf_counter() + BUDGET_SECONDS
+        now = datetime.now(UTC)
+        outcomes: dict[LiveQuery, Outcome] = {}
+        try:
+            for _, queries in plan.groups:
+                if plan.served and time.perf_counter() > deadline:
+                    break
+                for live in queries:
+                    if is_snapshot_spoilt():
+                        return outcomes
+                    if live not in outcomes:
+                        outcomes[live] = self._run_query(live, now)
+                plan.served += 1
+        finally:
+            self.close()
+        return outcomes
+
+    @staticmethod
+    def _run_query(live: LiveQuery, now: datetime) -> Outcome:
+        return run_query(live.family.spec, live.family.args, live.caller, now=now)
+
+    def close(self) -> None:
+        """Let go of the snapshot."""
+        self.is_open = False
+        self._stack.close()
+
+
+class Inbox:
+    """Carries commits from the threads that made them to the event loop, many at a time."""
+
+    def __init__(self, deliver: Callable[[list[Commit]], None]) -> None:
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self._deliver = deliver
+        self._commits: deque[Commit] = deque()
+        self._lock = threading.Lock()
+        self._is_scheduled = False
+
+    def put(self, commit: Commit) -> None:
+        """Hand over a commit; called in any thread."""
+        with self._lock:
+            self._commits.append(commit)
+            if self._is_scheduled or self.loop is None:
+                return
+            self._is_scheduled = True
+        self.loop.call_soon_threadsafe(self._empty)
+
+    def _empty(self) -> None:
+        with self._lock:
+            commits, self._commits = list(self._commits), deque()
+            self._is_scheduled = False
+        self._deliver(commits)
+
+
+_engine: Engine | None = None
+
+
+def get_engine() -> Engine:
+    """Return this process's engine. Whoever serves sockets starts it."""
+    global _engine  # noqa: PLW0603 - the one owner of the process-wide engine
+    if _engine is None:
+        _engine = Engine()
+    return _engine

@@ -1,0 +1,58 @@
+"""What can go wrong in the engine."""
+
+from dust.errors import ConflictError, DustError, InvalidError, NotFoundError, UnavailableError
+
+
+class WriteInQueryError(DustError):
+    """A query must not write."""
+
+    code = "write_in_query"
+    status = 500
+
+
+class RawSqlInQueryError(DustError):
+    """Raw SQL inside a query must declare what it reads."""
+
+    code = "raw_sql_in_query"
+    status = 500
+
+
+class UnknownFunctionError(NotFoundError):
+    """There is no such function."""
+
+    code = "unknown_function"
+
+
+class InvalidArgumentsError(InvalidError):
+    """The arguments do not fit the function."""
+
+    code = "invalid_arguments"
+
+
+class InvalidResultError(Exception):
+    """A function returned something else than it declares: a defect, not the caller's doing."""
+
+
+class WriteConflictError(UnavailableError):
+    """Too many writes collided. Try again."""
+
+    code = "write_conflict"
+
+
+class IdempotencyMismatchError(DustError):
+    """The idempotency key was used before with another request."""
+
+    code = "idempotency_mismatch"
+    status = 422
+
+
+class RequestRunningError(ConflictError):
+    """A request with this idempotency key is still running."""
+
+    code = "request_running"
+
+
+class ActionTimeoutError(UnavailableError):
+    """The action took too long."""
+
+    code = "action_timeout"

@@ -1,0 +1,1 @@
+"""Reads: boards, who stands on them, and where."""

@@ -1,0 +1,1 @@
+"""Writes: results, moderation, and the upkeep of the rank counters."""

@@ -1,0 +1,46 @@
+"""The document at /api/asyncapi.json as tests use it: for checking what is really said."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import jsonschema  # type: ignore[import-untyped]
+from django.test import RequestFactory
+from typing_extensions import override
+
+from dust.sockets import asyncapi
+from leaderboard.routing import websocket_urlpatterns
+from tests.sockets import Message, Peer
+
+
+def document() -> Message:
+    """Return the document as it is served."""
+    request = RequestFactory().get("/api/asyncapi.json")
+    answer: Message = json.loads(asyncapi.show(request, websocket_urlpatterns).content)
+    return answer
+
+
+def struct_of(document: Mapping[str, Any], message: Message, *, direction: str) -> str:
+    """Return which of the messages of a direction (send, receive) this one is, to the letter."""
+    for reference in document["operations"][f"leaderboard_{direction}"]["messages"]:
+        name: str = reference["$ref"].rpartition("/")[2]
+        if document["components"]["messages"][name]["name"] == message["type"]:
+            schema = document["components"]["messages"][name]["payload"]
+            jsonschema.validate(message, {**schema, "components": document["components"]})
+            return name
+    raise AssertionError(f"{message['type']} is not described")
+
+
+class DescribedPeer(Peer):
+    """A client that insists on what the document says; ``seen`` collects what it was sent."""
+
+    document = document()
+    seen: set[str]
+
+    @override
+    async def receive(self) -> Message:
+        message = await super().receive()
+        self.seen.add(struct_of(self.document, message, direction="send"))
+        if message["type"] == "error":
+            assert message["code"] in self.document["channels"]["leaderboard"]["x-error-codes"]
+        return message
