@@ -32,7 +32,7 @@ import msgspec
 from django.db import connection
 
 from dust.livequery import changes
-from dust.livequery.changes import Commit
+from dust.livequery.changes import Commit, CommitKey
 from dust.livequery.clock import process_clock
 from dust.livequery.readset import EVERY_TABLE, TableWrite
 
@@ -45,8 +45,6 @@ MOST_UNSEEN = 5_000
 
 REMEMBERED = 50_000
 """Applied commits that are remembered. One forgotten too early is applied again, a mere waste."""
-
-Key = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +91,10 @@ class ChangeReader:
     """
 
     def __init__(self) -> None:
-        self._applied: OrderedDict[Key, None] = OrderedDict()
+        self._applied: OrderedDict[CommitKey, None] = OrderedDict()
         self._position: Position | None = None
         self._next: Position | None = None
-        self._outstanding: set[Key] = set()
+        self._outstanding: set[CommitKey] = set()
         self._unsure = 0
         self._read_lock = threading.Lock()
         self._lock = threading.Lock()
@@ -109,10 +107,9 @@ class ChangeReader:
         with self._lock:
             new = []
             for commit in commits:
-                key = commit.origin, commit.seq
-                self._outstanding.discard(key)
-                if key not in self._applied:
-                    self._applied[key] = None
+                self._outstanding.discard(commit.key)
+                if commit.key not in self._applied:
+                    self._applied[commit.key] = None
                     new.append(commit)
                     process_clock().observe(commit.ts)
             while len(self._applied) > REMEMBERED:
@@ -138,13 +135,11 @@ class ChangeReader:
             with self._lock:
                 self._next = reached
                 self._outstanding = {
-                    key
-                    for commit in commits
-                    if (key := (commit.origin, commit.seq)) not in self._applied
+                    commit.key for commit in commits if commit.key not in self._applied
                 }
             return commits
 
-    def _load(self, keys: dict[int, Key]) -> list[Commit] | None:
+    def _load(self, keys: dict[int, CommitKey]) -> list[Commit] | None:
         """Read the rows that were not applied; None if one is gone or not to be understood."""
         with self._lock:
             ids = [row for row, key in keys.items() if key not in self._applied]
@@ -169,7 +164,7 @@ class ChangeReader:
         return Commit("", self._unsure, 0, (TableWrite(EVERY_TABLE),))
 
 
-def _read_postgresql(position: Any) -> tuple[Position, dict[int, Key] | None]:
+def _read_postgresql(position: Any) -> tuple[Position, dict[int, CommitKey] | None]:
     earlier: Snapshot | None = position
     xmax, running, limit = 0, "", 0
     if earlier is not None:
@@ -186,7 +181,7 @@ def _read_postgresql(position: Any) -> tuple[Position, dict[int, Key] | None]:
     return reached, keys
 
 
-def _read_sqlite(position: Any) -> tuple[Position, dict[int, Key] | None]:
+def _read_sqlite(position: Any) -> tuple[Position, dict[int, CommitKey] | None]:
     earlier: int | None = position
     with connection.cursor() as cursor:
         cursor.execute(_READ_SQLITE, [earlier or 0, MOST_UNSEEN if earlier is not None else 0])

@@ -51,6 +51,9 @@ _renew_origin()
 os.register_at_fork(after_in_child=_renew_origin)
 
 
+CommitKey = tuple[str, int]
+
+
 @dataclass(frozen=True, slots=True)
 class Commit:
     """What one committed transaction wrote. ``seq`` counts its process's commits from 1.
@@ -62,6 +65,11 @@ class Commit:
     seq: int
     ts: int
     writes: tuple[TableWrite, ...]
+
+    @property
+    def key(self) -> CommitKey:
+        """Tell it from every other commit."""
+        return self.origin, self.seq
 
 
 def stamp(writes: tuple[TableWrite, ...]) -> Commit:

@@ -141,9 +141,9 @@ class Engine:
 
     # -- commits ------------------------------------------------------------------------------
 
-    def _apply(self, commits: Iterable[Commit], *, seen_by: Plan | None = None) -> None:
+    def _apply(self, commits: Iterable[Commit]) -> None:
         for commit in self._fanout.reader.mark_applied(commits):
-            self._live.apply(commit.writes, seen_by=seen_by)
+            self._live.apply(commit)
 
     def _catch_up(self) -> None:
         self._must_catch_up = True
@@ -192,7 +192,9 @@ class Engine:
         if not slow:
             self._must_catch_up = False
         try:
-            self._apply(await lane.run(session.open), seen_by=plan)
+            shown = await lane.run(session.open)
+            self._apply(shown)
+            plan.shows(shown)
             self._live.choose(plan, slow=slow)
             outcomes = await lane.run(partial(session.run, plan))
         finally:

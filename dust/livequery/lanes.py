@@ -40,11 +40,11 @@ class Lanes:
         self._slow.append(group)
 
     def take(self, *, slow: bool) -> Group | None:
-        """Return the group whose turn it is; those that nobody is in any more are dropped."""
+        """Return the group whose turn it is; those that there is nobody to tell are dropped."""
         while self.has_work(slow=slow):
             group = self._slow.popleft() if slow else self._take_in_turn()
             group.is_queued = False
-            if group.clients:
+            if group.can_be_told():
                 return group
         return None
 

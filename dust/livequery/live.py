@@ -98,6 +98,10 @@ class Group:
     is_queued: bool = False
     is_planned: bool = False
 
+    def can_be_told(self) -> bool:
+        """Return whether there is anybody in it who is not behind."""
+        return any(not client.is_behind for client in self.clients)
+
     def families(self) -> frozenset[FamilyKey]:
         """Return what kind of interest this is, whoever the clients are."""
         return frozenset(live.family.key for _, live in self.entries)
@@ -165,9 +169,10 @@ class Client:
 
     def drained(self) -> None:
         """Tell the client what it has missed while its socket could not take more."""
-        if self.is_behind and self.group is not None:
+        if self.is_behind:
             self.is_behind = False
-            self.live_set.enqueue(self.group)
+            if self.group is not None:
+                self.live_set.enqueue(self.group)
 
     def leases(self) -> list[HeldLease]:
         """Return the leases that its subscriptions hold."""

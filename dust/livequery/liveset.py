@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from dust.livequery import metrics
+from dust.livequery.changes import Commit, CommitKey
 from dust.livequery.context import Caller
 from dust.livequery.execution import Outcome, Result
 from dust.livequery.lanes import BUDGET_SECONDS, Lanes
@@ -38,16 +39,21 @@ _SECONDS_PER_DELIVERY = 10e-6
 class Plan:
     """What one cycle does: groups to serve and, for each, the stale queries to run first.
 
-    ``applied`` collects the writes that were applied since before the cycle's snapshot was taken:
+    ``applied`` collects the commits that were applied since before the cycle's snapshot was taken:
     they may be missing from it. ``results`` keeps what was valid when the groups were chosen, and
     then takes what the cycle has found; ``served`` counts the groups it came to.
     """
 
     cycle: int
-    applied: list[TableWrite] = field(default_factory=list)
+    applied: dict[CommitKey, Commit] = field(default_factory=dict)
     groups: list[tuple[Group, list[LiveQuery]]] = field(default_factory=list)
     results: dict[LiveQuery, Result] = field(default_factory=dict)
     served: int = 0
+
+    def shows(self, commits: Iterable[Commit]) -> None:
+        """Note that the cycle's snapshot shows these commits, whoever told of them first."""
+        for commit in commits:
+            self.applied.pop(commit.key, None)
 
 
 class LiveSet:
@@ -55,7 +61,8 @@ class LiveSet:
 
     Invariant: a live query is in the index exactly while it is not stale. A group is queued exactly
     while one of its queries is stale, or while a client that could take news lacks some; unless a
-    plan has the group, after which it is looked at again.
+    plan has the group, after which it is looked at again, or all of its clients are behind, so that
+    nothing is run for them until one has drained.
     """
 
     def __init__(self, wake: Callable[[], None]) -> None:
@@ -130,16 +137,11 @@ class LiveSet:
 
     # -- what is stale ------------------------------------------------------------------------
 
-    def apply(self, writes: Iterable[TableWrite], *, seen_by: Plan | None = None) -> None:
-        """Mark stale whatever the writes can have changed.
-
-        ``seen_by`` is a plan whose snapshot is known to show these writes.
-        """
-        writes = list(writes)
+    def apply(self, commit: Commit) -> None:
+        """Mark stale whatever the commit can have changed."""
         for plan in self._plans:
-            if plan is not seen_by:
-                plan.applied.extend(writes)
-        self._invalidate(writes)
+            plan.applied[commit.key] = commit
+        self._invalidate(commit.writes)
 
     def _invalidate(self, writes: Iterable[TableWrite]) -> None:
         for write in writes:
@@ -151,7 +153,7 @@ class LiveSet:
 
     def enqueue(self, group: Group) -> None:
         """Have the group looked at by a coming cycle."""
-        if group.is_queued or group.is_planned:
+        if group.is_queued or group.is_planned or not group.can_be_told():
             return
         self._lanes.add(group)
         self._wake()
@@ -206,7 +208,8 @@ class LiveSet:
             if live.groups:
                 self._install(live, outcome)
         self._plans.remove(plan)
-        self._invalidate(plan.applied)
+        for commit in plan.applied.values():
+            self._invalidate(commit.writes)
 
     def _install(self, live: LiveQuery, outcome: Outcome) -> None:
         metrics.reruns.inc()
@@ -277,7 +280,7 @@ class LiveSet:
         """Let go of the plan's groups, and queue again those that there is more to do for."""
         for group, _ in plan.groups:
             group.is_planned = False
-            if group.clients and self._lacks_news(group):
+            if self._lacks_news(group):
                 self.enqueue(group)
 
     def _lacks_news(self, group: Group) -> bool:

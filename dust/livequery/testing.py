@@ -71,7 +71,7 @@ class LocalEngine:
         """Apply all commits and run cycles until nothing is left to do."""
         commits, self._commits[:] = list(self._commits), []
         for commit in commits:
-            self.live.apply(commit.writes)
+            self.live.apply(commit)
         while self.live.has_work(slow=False) or self.live.has_work(slow=True):
             self.cycle(slow=not self.live.has_work(slow=False))
 

@@ -1,11 +1,13 @@
 """A live set on a make-believe database: functions, a store, and cycles moved on by hand."""
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
+from dust.livequery.changes import Commit
 from dust.livequery.context import SIGNED_IN, SUBJECT
 from dust.livequery.execution import Outcome, Result
 from dust.livequery.live import Client, LiveQuery
@@ -47,6 +49,13 @@ def write(key: str) -> TableWrite:
     return TableWrite("cell", {"key": frozenset({key})}, frozenset({"value"}))
 
 
+_numbers = itertools.count(1)
+
+
+def commit(*writes: TableWrite) -> Commit:
+    return Commit("stage", next(_numbers), 0, writes)
+
+
 def answer(live: LiveQuery, store: Mapping[str, int], *, seconds: float = 0.0) -> Outcome:
     """Run the query on a state of the make-believe database."""
     facts: frozenset[str] = frozenset()
@@ -81,7 +90,7 @@ class Stage:
 
     def commit(self, key: str, value: int) -> None:
         self.store[key] = value
-        self.live.apply([write(key)])
+        self.live.apply(commit(write(key)))
 
     def cycle(self, *, slow: bool = False) -> Plan:
         plan = self.live.begin()

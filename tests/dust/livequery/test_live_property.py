@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from typing_extensions import override
 
+from dust.livequery.changes import Commit
 from dust.livequery.lanes import BUDGET_SECONDS
 from dust.livequery.live import Client
 from dust.livequery.liveset import Plan
@@ -23,6 +24,7 @@ from tests.dust.livequery.stage import (
     Person,
     Stage,
     answer,
+    commit,
     write,
 )
 
@@ -43,9 +45,11 @@ class LiveSetMachine(RuleBasedStateMachine):
         self.stage.seconds["test:slow"] = BUDGET_SECONDS * 2
         self.stage.live._lanes.learn("test:slow", BUDGET_SECONDS * 2)
         self.clients: list[tuple[Client, RecordingDoor]] = []
-        self.unapplied: list[str] = []
+        self.unheard: list[Commit] = []
         self.plans: dict[bool, Plan] = {}
         self.snapshots: dict[bool, dict[str, int]] = {}
+        self.revealed: dict[bool, list[Commit]] = {}
+        self.opened: set[bool] = set()
         self.chosen: set[bool] = set()
         self.clock = 0
         self.shown: dict[Client, dict[int, Any]] = {}
@@ -104,21 +108,24 @@ class LiveSetMachine(RuleBasedStateMachine):
     def commit(self, key: str) -> None:
         self.clock += 1
         self.stage.store[key] = self.clock
-        self.unapplied.append(key)
+        self.unheard.append(commit(write(key)))
 
     @rule()
     def hear(self) -> None:
-        for key in self.unapplied:
-            self.stage.live.apply([write(key)])
-        self.unapplied.clear()
+        for heard in self.unheard:
+            self.stage.live.apply(heard)
+        self.unheard.clear()
 
-    @rule(slow=st.booleans(), steps=st.integers(1, 4))
+    @rule(slow=st.booleans(), steps=st.integers(1, 5))
     def advance(self, slow: bool, steps: int) -> None:
         """Take a cycle on by some of its steps: begin, take the snapshot, choose, finish."""
         for _ in range(steps):
             if slow not in self.plans:
                 self.plans[slow] = self.stage.live.begin()
             elif slow not in self.snapshots:
+                self.snapshots[slow] = dict(self.stage.store)
+                self.revealed[slow] = list(self.unheard)
+            elif slow not in self.opened:
                 self.open(slow)
             elif slow not in self.chosen:
                 self.chosen.add(slow)
@@ -128,14 +135,18 @@ class LiveSetMachine(RuleBasedStateMachine):
                 return
 
     def open(self, slow: bool) -> None:
-        self.snapshots[slow] = dict(self.stage.store)
-        # What the snapshot shows and was not heard of yet is applied before the choice.
-        for key in self.unapplied:
-            self.stage.live.apply([write(key)], seen_by=self.plans[slow])
-        self.unapplied.clear()
+        """Apply, before the choice, what the snapshot shows and was not heard of meanwhile."""
+        self.opened.add(slow)
+        shown = self.revealed.pop(slow)
+        for told in shown:
+            if told in self.unheard:
+                self.unheard.remove(told)
+                self.stage.live.apply(told)
+        self.plans[slow].shows(shown)
 
     def finish(self, slow: bool) -> None:
         self.chosen.discard(slow)
+        self.opened.discard(slow)
         snapshot = self.snapshots.pop(slow)
         self.stage.finish(self.plans.pop(slow), snapshot)
         self.check(snapshot)
@@ -166,13 +177,13 @@ class LiveSetMachine(RuleBasedStateMachine):
     def teardown(self) -> None:
         self.hear()
         for slow in list(self.plans):
-            self.advance(slow, 4)
+            self.advance(slow, 5)
         for client, door in self.clients:
             door.writable = True
             client.drained()
         while any(self.stage.live.has_work(slow=slow) for slow in (False, True)):
             for slow in (False, True):
-                self.advance(slow, 4)
+                self.advance(slow, 5)
         for client, _ in self.clients:
             final = {k: answer(v, self.stage.store).result.value for k, v in client.live.items()}
             assert self.shown[client] == final
