@@ -15,6 +15,7 @@ class LeaderboardConfig(AppConfig):
     def ready(self) -> None:
         # They need the models, which are there only now.
         from dust.livequery import chores  # noqa: PLC0415
-        from leaderboard.services.ranks import fold_rank_deltas  # noqa: PLC0415
+        from leaderboard.services.ranks import RankKeeper  # noqa: PLC0415
 
-        chores.every(SECONDS_BETWEEN_FOLDS, lambda _now: fold_rank_deltas(), name="fold ranks")
+        keeper = RankKeeper()
+        chores.every(SECONDS_BETWEEN_FOLDS, lambda _now: keeper.keep(), name="fold ranks")

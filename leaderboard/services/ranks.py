@@ -20,6 +20,10 @@ from leaderboard.queries.ranks import OFFSET, ROOT, SHIFTS, scores_in
 BATCH = 5000
 """How many deltas are folded in one transaction."""
 
+CLEAR_AFTER = 1000
+"""How many folded deltas may lie about dead. A rank still has to step over each one in its range,
+and autovacuum comes by once a minute at best."""
+
 SPLIT_ABOVE = 128
 """A node's children are counted once it has held more entries than this."""
 
@@ -56,6 +60,20 @@ def fold_rank_deltas(board: str | None = None, *, limit: int = BATCH) -> int:
         return 0
     waiting = RankDelta.objects.values_list("board_key", flat=True).distinct()
     return sum(_fold(key, limit) for key in ([board] if board else waiting))
+
+
+class RankKeeper:
+    """Folds, time and again, for one process, and clears away what that leaves behind."""
+
+    def __init__(self) -> None:
+        self._dead = 0
+
+    def keep(self) -> None:
+        """Fold what waits on each board. To be called outside of any transaction."""
+        self._dead += fold_rank_deltas()
+        if self._dead >= CLEAR_AFTER:
+            _execute(_CLEAR)
+            self._dead = 0
 
 
 def check_ranks(board: str) -> RankReport:
@@ -206,6 +224,9 @@ _ADD = """
     SELECT %(board)s, node, count, false
     FROM unnest(%(nodes)s::bigint[], %(counts)s::bigint[]) AS child (node, count)
 """
+
+# Whoever finds another process at it has nothing to do.
+_CLEAR = "VACUUM (SKIP_LOCKED, TRUNCATE FALSE) leaderboard_rankdelta"
 
 _CORRECTIONS = """
     SELECT node, sum(count)::bigint AS lacking FROM (

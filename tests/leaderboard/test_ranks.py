@@ -203,6 +203,13 @@ class TestRanks:
         assert get_rank(BOARD, 5) == 2
 
 
+def times_cleared() -> int:
+    [(times,)] = ranks._execute(
+        "SELECT vacuum_count FROM pg_stat_user_tables WHERE relname = 'leaderboard_rankdelta'"
+    )
+    return int(times)
+
+
 class TestFolding:
     __test__ = HAS_COUNTERS
 
@@ -264,6 +271,26 @@ class TestFolding:
 
         assert folded == 0
         assert ranks.fold_rank_deltas(BOARD) == 2
+
+
+@pytest.mark.django_db(transaction=True)
+class TestRankKeeper:
+    __test__ = HAS_COUNTERS
+
+    def test_clears_away_what_it_has_folded_once_that_is_much(
+        self, players: list[User], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(ranks, "CLEAR_AFTER", 3)
+        keeper, before = ranks.RankKeeper(), times_cleared()
+
+        cleared = []
+        for score, player in enumerate(players[:5]):
+            submit(player, score)
+            keeper.keep()
+            cleared.append(times_cleared() - before)
+
+        assert cleared == [0, 0, 1, 1, 1]
+        assert are_exact(5)
 
 
 class TestRanksOfEntriesWrittenByOthers:
