@@ -15,7 +15,7 @@ from dust.livequery.engine import Engine
 from leaderboard.models import Entry
 from leaderboard.rules import Play, Source
 from leaderboard.services.scores import submit_score
-from tests.dust.livequery.running import AwaitedDoor
+from tests.dust.livequery.running import CROWD_PATIENCE_SECONDS, AwaitedDoor
 from tests.factories import create_boards
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -73,13 +73,13 @@ class TestCrowd:
         self, engine: Engine, now: datetime, size: int
     ) -> None:
         users = await runner.run(partial(make_players, size, now))
-        crowd = [AwaitedDoor() for _ in users]
+        crowd = [AwaitedDoor(patience_seconds=CROWD_PATIENCE_SECONDS) for _ in users]
         for user, door in zip(users, crowd, strict=True):
             caller = Identity(ISSUER, user.subject)
             engine.connect(door, caller).subscribe(
                 "leaderboard:me", {"board": "solo:1"}, internal=True
             )
-        bystander = AwaitedDoor()
+        bystander = AwaitedDoor(patience_seconds=CROWD_PATIENCE_SECONDS)
         engine.connect(bystander).subscribe("leaderboard:top", {"board": "solo:2"}, internal=True)
         for door in (*crowd, bystander):
             await until_told(door, times=1)

@@ -13,11 +13,16 @@ PATIENCE_SECONDS = 20
 """When a test gives up waiting for what it knows must come."""
 
 
+CROWD_PATIENCE_SECONDS = 600
+"""The same for a member of a crowd, whose turn comes after that of ten thousand others."""
+
+
 class AwaitedDoor(RecordingDoor):
     """A socket whose news can be waited for."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
         super().__init__()
+        self._patience_seconds = patience_seconds
         self._news = asyncio.Event()
 
     @override
@@ -39,7 +44,7 @@ class AwaitedDoor(RecordingDoor):
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until news has made the condition true."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(self._patience_seconds):
             while not condition():
                 self._news.clear()
                 await self._news.wait()

@@ -15,7 +15,11 @@ from dust.livequery import engine as engine_module
 from dust.livequery import execution, runner
 from dust.livequery.engine import Engine
 from dust.livequery.errors import InvalidArgumentsError, UnknownFunctionError
-from tests.dust.livequery.running import PATIENCE_SECONDS, AwaitedDoor
+from tests.dust.livequery.running import (
+    CROWD_PATIENCE_SECONDS,
+    PATIENCE_SECONDS,
+    AwaitedDoor,
+)
 from tests.dust.livequery.writers import IS_POSTGRESQL
 from tests.livequery_app.functions import presence
 from tests.livequery_app.models import Entry, Player, Team
@@ -238,7 +242,7 @@ class TestManySockets:
             return Team.objects.bulk_create(Team(name=str(number)) for number in range(count))
 
         teams = await runner.run(make_teams)
-        doors = [AwaitedDoor() for _ in teams]
+        doors = [AwaitedDoor(patience_seconds=CROWD_PATIENCE_SECONDS) for _ in teams]
         for team, door in zip(teams, doors, strict=True):
             engine.connect(door).subscribe("test:players", {"name": team.name})
         for door in doors:
