@@ -12,7 +12,7 @@ from accounts import rules
 
 
 class UserManager(BaseUserManager["User"]):
-    """Creates staff. Players are created by ``accounts.services``."""
+    """Creates staff. Players are created by ``accounts.services.players``."""
 
     def create_superuser(self, login: str, password: str | None = None, **fields: Any) -> "User":
         """Create a member of staff who may do everything, as ``createsuperuser`` asks.
@@ -33,6 +33,11 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     Staff have no token. They sign in to the admin with ``login`` and a password, and the pair is
     ``local-staff`` and that login. ``username`` is what others see; two people may share one.
+
+    ``email`` is for staff and for its owner, and stands in nothing that others are shown.
+    ``is_banned`` says whether one of the user's bans is in force; only ``services.bans`` sets it.
+    A deleted account gives up its pair and keeps its row, for what must not go with it: see
+    ``services.deletion``.
     """
 
     TABLE_NUMBER: ClassVar[int] = 10001
@@ -45,8 +50,15 @@ class User(AbstractBaseUser, PermissionsMixin):
     login = models.CharField(max_length=rules.LOGIN_MAX, unique=True, null=True)  # noqa: DJ001
     username = models.CharField(max_length=rules.USERNAME_MAX)
     avatar_url = models.CharField(max_length=rules.AVATAR_URL_MAX, blank=True, default="")
+    email = models.CharField(
+        max_length=rules.EMAIL_MAX, blank=True, default="", db_default="", editable=False
+    )
+    announced_at = models.DateTimeField(
+        null=True, editable=False, help_text="What Clerk last said of them, by its clock."
+    )
     is_staff = models.BooleanField(default=False)
     is_active = models.BooleanField(default=True)
+    is_banned = models.BooleanField(default=False, db_default=False, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     objects: ClassVar[UserManager] = UserManager()
@@ -72,6 +84,24 @@ class User(AbstractBaseUser, PermissionsMixin):
                 name="accounts_user_login_is_staff_identity",
             ),
         ]
+        indexes = [
+            # What the admin searches for. On PostgreSQL there are two more, for how names begin and
+            # for the days on which users came.
+            models.Index(fields=["subject"], name="accounts_user_subject"),
+            models.Index(
+                fields=["email"], condition=~models.Q(email=""), name="accounts_user_email"
+            ),
+            # The few that the admin looks for among millions, newest first.
+            models.Index(
+                fields=["-id"], condition=models.Q(is_staff=True), name="accounts_user_staff"
+            ),
+            models.Index(
+                fields=["-id"], condition=models.Q(is_banned=True), name="accounts_user_banned"
+            ),
+            models.Index(
+                fields=["-id"], condition=models.Q(is_active=False), name="accounts_user_disabled"
+            ),
+        ]
 
     @override
     def __str__(self) -> str:
@@ -83,3 +113,95 @@ class User(AbstractBaseUser, PermissionsMixin):
         self.issuer = rules.STAFF_ISSUER
         self.is_staff = True
         self.username = self.username or login.strip()[: rules.USERNAME_MAX].strip()
+
+
+class Ban(models.Model):
+    """Why and until when somebody is kept out, on whose word, and how it ended.
+
+    One that is not lifted is in force, also in the moment between its end and the job that lifts
+    it. ``job`` is that job. Nobody has lifted what has simply expired.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="bans")
+    reason = models.CharField(max_length=rules.BAN_REASON_MAX)
+    banned_at = models.DateTimeField()
+    banned_by = models.ForeignKey(
+        User, on_delete=models.SET_NULL, null=True, related_name="+", db_index=False
+    )
+    until = models.DateTimeField(null=True)
+    job = models.UUIDField(null=True)
+    lifted_at = models.DateTimeField(null=True)
+    lifted_by = models.ForeignKey(
+        User, on_delete=models.SET_NULL, null=True, related_name="+", db_index=False
+    )
+    lifted_reason = models.CharField(max_length=rules.BAN_REASON_MAX, blank=True, default="")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["user"],
+                condition=models.Q(lifted_at__isnull=True),
+                name="accounts_ban_one_in_force",
+            )
+        ]
+
+    @override
+    def __str__(self) -> str:
+        until = "for good" if self.until is None else f"until {self.until:%Y-%m-%d %H:%M}"
+        told = f"{self.banned_at:%Y-%m-%d %H:%M} {until}, by {self.banned_by}: {self.reason}"
+        if self.lifted_at is None:
+            return told
+        by = f" by {self.lifted_by}: {self.lifted_reason}" if self.lifted_by else " as it was to be"
+        return f"{told}. Lifted {self.lifted_at:%Y-%m-%d %H:%M}{by}"
+
+
+class Tombstone(models.Model):
+    """Marks a pair of issuer and subject as deleted: refused until it is lifted.
+
+    That happens when the identity provider announces the pair anew. Both times are by the clock of
+    whoever says so, since what a provider says may arrive in another order.
+    """
+
+    issuer = models.CharField(max_length=rules.ISSUER_MAX)
+    subject = models.CharField(max_length=rules.SUBJECT_MAX)
+    deleted_at = models.DateTimeField()
+    lifted_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["issuer", "subject"], name="accounts_tombstone_identity"
+            )
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.subject} of {self.issuer}"
+
+
+class Erasure(models.Model):
+    """How far the erasing of a deleted account has come: ``part`` is the one it is at.
+
+    The row knows nothing of whose the account was, and neither does the user it belongs to.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
+    user = models.OneToOneField(User, on_delete=models.CASCADE)
+    part = models.CharField(max_length=64, blank=True)
+    requested_at = models.DateTimeField()
+    progressed_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["progressed_at"],
+                condition=models.Q(finished_at__isnull=True),
+                name="accounts_erasure_unfinished",
+            )
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.user_id}: {'done' if self.finished_at else self.part}"

@@ -2,21 +2,38 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
+from accounts.errors import InvalidBanError, InvalidWebhookError
 from dust.errors import InvalidError
 
 STAFF_ISSUER = "local-staff"
 """The issuer of those who sign in to the admin with a password; their subject is their login."""
+
+DELETED_ISSUER = "deleted"
+"""The issuer of what is left of deleted accounts; their subject is their own key."""
 
 ISSUER_MAX = 255
 SUBJECT_MAX = 255
 LOGIN_MAX = 150
 USERNAME_MAX = 64
 AVATAR_URL_MAX = 2048
+EMAIL_MAX = 254
 FALLBACK_USERNAME = "Archivist"
+DELETED_USERNAME = "Deleted archivist"
+
+BAN_REASON_MAX = 200
+
+WEBHOOK_BODY_MAX = 1024 * 1024
+WEBHOOK_ID_MAX = 255
+
+EXPORTS_PER_HOUR = 10
+
+MOST_USERS_FOUND = 200
 
 _NAME_CLAIMS = ("nickname", "preferred_username", "name", "given_name")
 _UNPRINTABLE = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
@@ -59,18 +76,109 @@ def username_from(claims: Mapping[str, Any]) -> str:
 
     An e-mail address is passed over, because names are public.
     """
-    for claim in _NAME_CLAIMS:
-        value = claims.get(claim)
-        name = _printable(_printable(value)[:USERNAME_MAX]) if isinstance(value, str) else ""
+    return find_name(claims.get(claim) for claim in _NAME_CLAIMS) or FALLBACK_USERNAME
+
+
+def find_name(candidates: Iterable[Any]) -> str | None:
+    """Return the first that can be a public name, cut to its length; None if none can."""
+    for candidate in candidates:
+        text = _printable(candidate) if isinstance(candidate, str) else ""
+        name = _printable(text[:USERNAME_MAX])
         if name and not _EMAIL.fullmatch(name):
             return name
-    return FALLBACK_USERNAME
+    return None
 
 
 def avatar_url_from(claims: Mapping[str, Any]) -> str:
     """Return the picture that the token names, empty if there is none to be used."""
-    value = claims.get("picture")
+    return find_avatar_url(claims.get("picture"))
+
+
+def find_avatar_url(value: Any) -> str:
+    """Return the picture that this names, empty if it names none that can be used."""
     return (_web_url(value.strip()) if isinstance(value, str) else None) or ""
+
+
+def check_ban(*, reason: str, until: datetime | None, now: datetime) -> str:
+    """Return the reason for a ban as it is kept, or refuse the ban.
+
+    :raises InvalidBanError: if the reason says nothing or too much, or the end has passed.
+    """
+    reason = _printable(reason)
+    refused = {}
+    if not 1 <= len(reason) <= BAN_REASON_MAX:
+        refused["reason"] = [f"Must be 1 to {BAN_REASON_MAX} characters long."]
+    if until is not None and until <= now:
+        refused["until"] = ["Must be in the future, or empty for a ban without end."]
+    if refused:
+        raise InvalidBanError(fields=refused)
+    return reason
+
+
+# --- what Clerk says of its users ---------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """Somebody as the identity provider announces them; ``updated_at`` is by its clock.
+
+    ``username`` and ``avatar_url`` are None if it says nothing of them that can be used.
+    """
+
+    subject: str
+    username: str | None
+    avatar_url: str | None
+    email: str
+    updated_at: datetime | None
+
+
+def read_announced(data: Mapping[str, Any]) -> Announced:
+    """Read Clerk's description of a user, tolerating whatever else it may hold.
+
+    :raises InvalidWebhookError: if it does not say who.
+    """
+    picture = data.get("image_url")
+    return Announced(
+        subject=read_subject(data.get("id")),
+        username=find_name((data.get("username"), data.get("first_name"))),
+        avatar_url=find_avatar_url(picture) if isinstance(picture, str) else None,
+        email=_primary_email(data),
+        updated_at=read_moment(data.get("updated_at")),
+    )
+
+
+def read_subject(value: Any) -> str:
+    """Return who that is.
+
+    :raises InvalidWebhookError: if it can be nobody.
+    """
+    if not isinstance(value, str) or not 1 <= len(value) <= SUBJECT_MAX or not value.isprintable():
+        raise InvalidWebhookError
+    return value
+
+
+def read_moment(milliseconds: Any) -> datetime | None:
+    """Return the moment so long after the epoch, None if that is none."""
+    if isinstance(milliseconds, bool) or not isinstance(milliseconds, int | float):
+        return None
+    try:
+        return datetime.fromtimestamp(milliseconds / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _primary_email(data: Mapping[str, Any]) -> str:
+    """Return the address marked as the primary one, empty if none is; not simply the first."""
+    primary, addresses = data.get("primary_email_address_id"), data.get("email_addresses")
+    for address in addresses if isinstance(addresses, list) else ():
+        if isinstance(address, dict) and primary is not None and address.get("id") == primary:
+            email = address.get("email_address")
+            return email if isinstance(email, str) and _is_email(email) else ""
+    return ""
+
+
+def _is_email(text: str) -> bool:
+    return len(text) <= EMAIL_MAX and text.isprintable() and "@" in text
 
 
 def _printable(text: str) -> str:

@@ -1,4 +1,7 @@
-"""Where every connection comes in: sockets, health, and Django for the rest of HTTP."""
+"""Where every connection comes in: sockets, health, and Django for the rest of HTTP.
+
+A process that does nothing but run jobs has a door of its own, for probes only.
+"""
 
 import asyncio
 import gc
@@ -15,15 +18,18 @@ django.setup(set_prefix=False)
 
 # What follows needs the settings.
 from channels.routing import URLRouter  # noqa: E402
+from django.conf import settings  # noqa: E402
 from django.urls import re_path  # noqa: E402
+from typing_extensions import override  # noqa: E402
 
 from dust import health  # noqa: E402
 from dust.errors import NotFoundError  # noqa: E402
 from dust.http import DjangoBridge, Receive, Scope, Send, send_error  # noqa: E402
 from dust.livequery import runner  # noqa: E402
-from dust.livequery.engine import get_engine  # noqa: E402
+from dust.livequery.engine import JOB_GRACE_SECONDS, get_engine  # noqa: E402
 from dust.server import claim_database  # noqa: E402
-from leaderboard.routing import websocket_urlpatterns  # noqa: E402
+from gamesessions import routing as gamesessions  # noqa: E402
+from leaderboard import routing as leaderboard  # noqa: E402
 
 logger = logging.getLogger(__name__)
 
@@ -32,16 +38,16 @@ SWITCH_SECONDS = 0.0005
 _DENIAL = "websocket.http.response"
 
 
-class Application:
+class _Door:
     """Every connection's first stop; it starts the engine before the first one gets further.
 
     Servers that speak lifespan start it before they listen and stop it when all connections have
     ended. Others (daphne, which runserver uses) have it started by the first connection.
     """
 
-    def __init__(self) -> None:
-        self._http = DjangoBridge()
-        self._sockets: Any = URLRouter(_socket_routes)
+    def __init__(self, *, runs_jobs: bool, job_grace_seconds: float | None) -> None:
+        self._runs_jobs = runs_jobs
+        self._job_grace_seconds = job_grace_seconds
         self._starting = asyncio.Lock()
         self._started = False
 
@@ -53,17 +59,23 @@ class Application:
         if not self._started:
             await self._start()
         if scope["type"] == "websocket":
-            await self._sockets(scope, receive, send)
+            await self._socket(scope, receive, send)
         elif scope["path"] in health.PATHS:
             await health.answer(scope, send)
         else:
             await self._http(scope, receive, send)
 
+    async def _http(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        await send_error(NotFoundError(), scope, send)
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await refuse_socket(scope, receive, send)
+
     async def _start(self) -> None:
         async with self._starting:
             if not self._started:
                 claim_database()
-                await get_engine().start()
+                await get_engine().start(runs_jobs=self._runs_jobs)
                 _settle_down()
                 self._started = True
 
@@ -77,9 +89,33 @@ class Application:
             return
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        await get_engine().stop()
+        await get_engine().stop(job_grace_seconds=self._job_grace_seconds)
         await asyncio.to_thread(runner.close)
         await send({"type": "lifespan.shutdown.complete"})
+
+
+class Application(_Door):
+    """What serves. It runs jobs too, unless the settings say that others do."""
+
+    def __init__(self) -> None:
+        super().__init__(runs_jobs=settings.RUN_JOBS, job_grace_seconds=JOB_GRACE_SECONDS)
+        self._django = DjangoBridge()
+        self._router: Any = URLRouter(_socket_routes)
+
+    @override
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._django(scope, receive, send)
+
+    @override
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._router(scope, receive, send)
+
+
+class Worker(_Door):
+    """What runs jobs and serves nobody but probes. It stops when its jobs have ended."""
+
+    def __init__(self) -> None:
+        super().__init__(runs_jobs=True, job_grace_seconds=None)
 
 
 def _settle_down() -> None:
@@ -111,8 +147,10 @@ def _denying(send: Send) -> Send:
 
 
 _socket_routes: list[Any] = [
-    *websocket_urlpatterns,
+    *gamesessions.websocket_urlpatterns,
+    *leaderboard.websocket_urlpatterns,
     re_path("", refuse_socket),  # type: ignore[arg-type]  # Channels borrows Django's routes
 ]
 
 application = Application()
+worker = Worker()

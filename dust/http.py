@@ -20,7 +20,6 @@ from django.http import (
     FileResponse,
     HttpRequest,
     HttpResponse,
-    HttpResponseBadRequest,
     StreamingHttpResponse,
 )
 from django.http.response import HttpResponseBase
@@ -29,7 +28,8 @@ from django.urls import set_script_prefix
 from dust.errors import DustError
 from dust.livequery.runner import run
 from dust.logs import new_request_id
-from dust.rest.errors import BodyTooLargeError, error_body
+from dust.rest.bodies import limit_for
+from dust.rest.errors import BadRequestError, BodyTooLargeError, error_body
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -53,6 +53,7 @@ class DjangoBridge(BaseHandler):
         """Answer one request; what its client no longer waits for still runs to its end."""
         body = bytearray()
         size = 0
+        limit = limit_for(scope["path"].removeprefix(scope.get("root_path", "")))
         more = True
         while more:
             message = await receive()
@@ -60,26 +61,33 @@ class DjangoBridge(BaseHandler):
                 return
             part = message.get("body", b"")
             size += len(part)
-            if size <= settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+            if size <= limit:
                 body += part
             more = message.get("more_body", False)
-        if size > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        if size > limit:
             # Read to its end all the same: clients look at an answer only when they have sent all.
             await send_error(BodyTooLargeError(), scope, send)
             return
-        response = await run(partial(self._respond, scope, bytes(body)))
-        await _send(response, send)
+        try:
+            response = await run(partial(self._respond, scope, bytes(body)))
+        except BadRequestError as exc:
+            await send_error(exc, scope, send)
+        else:
+            await _send(response, send)
 
     def _respond(self, scope: Scope, body: bytes) -> HttpResponseBase:
+        """Answer one request.
+
+        :raises BadRequestError: if the query string is no text, or the Content-Type has a parameter
+            in a charset that is none.
+        """
         set_script_prefix(scope.get("root_path", ""))
-        request_started.send(sender=type(self), scope=scope)
-        response: HttpResponseBase
         try:
             request = ASGIRequest(scope, BytesIO(body))
-        except (UnicodeError, LookupError):  # a path, or a charset, that is none
-            response = HttpResponseBadRequest()
-        else:
-            response = self.get_response(request)
+        except ValueError as exc:
+            raise BadRequestError from exc
+        request_started.send(sender=type(self), scope=scope)
+        response: HttpResponseBase = self.get_response(request)
         if isinstance(response, FileResponse):
             response.block_size = _CHUNK_BYTES
         if not response.streaming:

@@ -20,6 +20,9 @@ _FROM_CROCKFORD: Final = str.maketrans(_CROCKFORD, _RFC_4648)
 _TABLE_NUMBER_MAX: Final = 2**32 - 1
 _LONGEST: Final = 37
 
+PATTERN: Final = "[0-9a-hjkmnp-tv-z]{31,37}"
+"""What every id looks like, as a regular expression; not all that looks so is one."""
+
 
 class InvalidIdError(InvalidError):
     """This is not an id of the kind that is expected here."""

@@ -23,11 +23,24 @@ _SECRET_NAME = re.compile(
 _SECRET_TEXT = re.compile(
     r"(?P<jwt>\beyJ[\w-]+\.[\w-]+\.[\w-]*)"
     r"|(?P<scheme>\b(?:bearer|basic)[ .])[\w.~+/=-]+"
+    r"|(?P<ingest>\bingest )[\w.~+/=-]{16,}"
+    r"|(?P<path>/ingest/)(?!(?:pages|levels|variants)/)[^/\s\"\\?#]+"
+    r"|\bdig_[0-9a-f]{12}_[\w-]+"
     r"|(?P<parameter>[?&][\w-]*(?:token|secret|password|key)=)[^&\s\"\\]+"
     r"|(?P<url>://[^:/@\s\"]*:)[^/@\s\"]+(?=@)",
     re.IGNORECASE,
 )
-_SECRET_HINTS = ("eyj", "bearer", "basic", "?", "&", "://")  # one of them is in every such text
+_SECRET_HINTS = (
+    "eyj",
+    "bearer",
+    "basic",
+    "ingest",
+    "dig_",
+    "?",
+    "&",
+    "://",
+)  # one of them is in every such text
+_KEPT = ("scheme", "ingest", "path", "parameter", "url")  # what of it may be told
 _SANE_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 # What every record has, and objects that belong in no log line.
 _NOT_EXTRA = {*logging.makeLogRecord({}).__dict__, "message", "asctime", "taskName"} | {
@@ -45,8 +58,7 @@ def redact(text: str) -> str:
     if not any(hint in lowered for hint in _SECRET_HINTS):
         return text  # nearly every line; a tenth of the cost
     return _SECRET_TEXT.sub(
-        lambda found: (found["scheme"] or found["parameter"] or found["url"] or "") + _REDACTED,
-        text,
+        lambda found: next(filter(None, found.group(*_KEPT)), "") + _REDACTED, text
     )
 
 

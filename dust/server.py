@@ -101,6 +101,10 @@ class FrameProtocol(WebSocketsSansIOProtocol):
     @override
     async def send(self, message: ASGISendEvent) -> None:
         await super().send(message)
+        if message["type"] == "websocket.http.response.body":
+            # A refusal ends the handshake too, which the base would log as an error.
+            self.handshake_complete = not message.get("more_body", False)
+            return
         self.outlet.is_open = self.handshake_complete and not self.close_sent
 
     @override
@@ -188,7 +192,13 @@ class _AnnouncingSupervisor(Multiprocess):
             mark_process_dead(pid, os.environ[METRICS_FOLDER])  # type: ignore[no-untyped-call]
 
 
-def serve(listener: socket, *, workers: int, announce: Callable[[], None]) -> None:
+def serve(
+    listener: socket,
+    *,
+    workers: int,
+    announce: Callable[[], None],
+    application: str = "dust.asgi:application",
+) -> None:
     """Serve until told to stop: requests in flight finish, sockets close with 1012.
 
     ``announce`` is called once everything answers. Being told to stop is a clean end.
@@ -196,7 +206,7 @@ def serve(listener: socket, *, workers: int, announce: Callable[[], None]) -> No
     :raises SystemExit: if the application does not start.
     """
     config = Config(
-        "dust.asgi:application",
+        application,
         workers=workers,
         lifespan="on",
         ws="dust.server:FrameProtocol",

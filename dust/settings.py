@@ -4,20 +4,26 @@ With nothing set the project runs on the embedded default: SQLite, one process, 
 generated secret, all kept in the data folder. ``.env.example`` lists every variable.
 """
 
+import base64
 import os
+import re
 import secrets
 import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import django_stubs_ext
 from django.core.exceptions import ImproperlyConfigured
 from environs import Env
+from psycopg.pq import Conninfo
 
 from dust.identity.providers import Provider, clerk, parse_providers
 
 django_stubs_ext.monkeypatch()  # lets admin and generic view classes take their model in brackets
+
+SHORTEST_WEBHOOK_KEY = 16  # bytes; an empty one would let everybody sign
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -87,9 +93,15 @@ def _database() -> dict[str, Any]:
     if kind == "sqlite3":
         if not parsed["NAME"] or ":memory:" in parsed["NAME"]:
             raise ImproperlyConfigured("DATABASE_URL: SQLite needs a file, e.g. sqlite:///dust.db.")
-        return _sqlite(Path(parsed["NAME"]).absolute())
+        path = Path(parsed["NAME"]).absolute()
+        if not path.parent.is_dir():
+            raise ImproperlyConfigured(f"DATABASE_URL: there is no folder {path.parent}.")
+        return _sqlite(path)
     if kind != "postgresql":
         raise ImproperlyConfigured("DATABASE_URL: must begin with postgres:// or sqlite:///.")
+    known = {option.keyword.decode() for option in Conninfo.get_defaults()}
+    if unknown := parsed.get("OPTIONS", {}).keys() - known:
+        raise ImproperlyConfigured(f"DATABASE_URL: PostgreSQL has no option {min(unknown)}.")
     return parsed | {
         "ENGINE": "dust.livequery.backends.postgresql",
         "CONN_MAX_AGE": None,
@@ -101,7 +113,21 @@ def _redis_url() -> str | None:
     url = _text("REDIS_URL")
     if url and not url.startswith(("redis://", "rediss://", "unix://")):
         raise ImproperlyConfigured("REDIS_URL: must begin with redis://, rediss:// or unix://.")
+    parts = urlsplit(url)
+    try:
+        parts.port  # noqa: B018 - looked at to have it checked
+    except ValueError as exc:
+        raise ImproperlyConfigured(f"REDIS_URL: {exc}.") from exc
+    if parts.scheme != "unix" and not re.fullmatch(r"/?\d*", parts.path):
+        raise ImproperlyConfigured("REDIS_URL: must end with the number of a database, if any.")
     return url or None
+
+
+def _hosts() -> list[str]:
+    hosts = _list("ALLOWED_HOSTS")
+    if any("/" in host for host in hosts):
+        raise ImproperlyConfigured("ALLOWED_HOSTS: takes host names, not addresses of pages.")
+    return hosts
 
 
 def _ranked_sources() -> list[str]:
@@ -112,14 +138,34 @@ def _ranked_sources() -> list[str]:
     return chosen
 
 
-def _auth_providers() -> list[Provider]:
-    """List whose tokens are accepted; the first whose issuer and audience fit a token decides."""
-    found: list[Provider] = []
+def _clerk() -> Provider | None:
     name = "CLERK_JWT_ISSUER_DOMAIN"
     try:
-        if domain := _text(name):
-            found.append(clerk(domain, allow_http=DEBUG))
-        name = "AUTH_PROVIDERS"
+        return clerk(_text(name), allow_http=DEBUG) if _text(name) else None
+    except ValueError as exc:
+        raise ImproperlyConfigured(f"{name}: {exc}") from exc
+
+
+def _webhook_secrets() -> list[str]:
+    """List the secrets that webhooks may be signed with: several while one replaces another."""
+    found = _list("CLERK_WEBHOOK_SECRET")
+    for secret in found:
+        try:
+            key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
+        except ValueError:
+            key = b""
+        if len(key) < SHORTEST_WEBHOOK_KEY:  # not said what it is: it may be most of a secret
+            raise ImproperlyConfigured(
+                "CLERK_WEBHOOK_SECRET: must be a signing secret as Clerk shows it, whsec_…"
+            )
+    return found
+
+
+def _auth_providers() -> list[Provider]:
+    """List whose tokens are accepted; the first whose issuer and audience fit a token decides."""
+    found = [CLERK] if CLERK else []
+    name = "AUTH_PROVIDERS"
+    try:
         if described := _text(name):
             found += parse_providers(described, allow_http=DEBUG)
     except ValueError as exc:
@@ -133,17 +179,18 @@ EMBEDDED = not _text("DATABASE_URL")
 DATA_DIR = Path(_text("DUST_DATA_DIR") or BASE_DIR / ".dust").absolute()
 REDIS_URL = _redis_url()
 DEBUG = _flag("DEBUG", default=False)
+RUN_JOBS = _flag("RUN_JOBS", default=True)  # while serving; `manage.py worker` always does
 
 if EMBEDDED:
     _make_folder(DATA_DIR)
     SECRET_KEY = _text("SECRET_KEY") or _secret_in(DATA_DIR)
-    ALLOWED_HOSTS = _list("ALLOWED_HOSTS") or ["localhost", "127.0.0.1", "[::1]"]
+    ALLOWED_HOSTS = _hosts() or ["localhost", "127.0.0.1", "[::1]"]
     DATABASES = {"default": _sqlite(DATA_DIR / "dust.sqlite3")}
 else:
     DATABASES = {"default": _database()}
     SECRET_KEY = _required("SECRET_KEY")
     _required("ALLOWED_HOSTS")
-    ALLOWED_HOSTS = _list("ALLOWED_HOSTS")
+    ALLOWED_HOSTS = _hosts()
 
 CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
     "default": {
@@ -158,6 +205,9 @@ CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
 # --- who may come in ----------------------------------------------------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
+CLERK = _clerk()
+CLERK_ISSUER = CLERK.issuer if CLERK else None
+CLERK_WEBHOOK_SECRETS = _webhook_secrets()
 AUTH_PROVIDERS = _auth_providers()
 LOCAL_ISSUER = _flag("LOCAL_ISSUER", default=EMBEDDED and not AUTH_PROVIDERS)
 CORS_ALLOWED_ORIGINS = _list("CORS_ALLOWED_ORIGINS")
@@ -167,6 +217,9 @@ FORWARDED_ALLOW_IPS = _text("FORWARDED_ALLOW_IPS") or "127.0.0.1,::1"  # proxies
 
 # The sources whose results rank. After a change: manage.py check_ranks --repair.
 LEADERBOARD_RANKED_SOURCES = _ranked_sources()
+
+# The project whose levels are played on the boards, and bound what may be claimed there.
+DUST_PROJECT = _text("DUST_PROJECT") or "calgaryhacks2026"
 
 CORS_URLS_REGEX = r"^/api/v1/"
 CORS_ALLOW_HEADERS = ["accept", "authorization", "content-type", "idempotency-key", "x-request-id"]
@@ -204,7 +257,8 @@ CONTENT_SECURITY_POLICY = "; ".join(
     ]
 )
 
-DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440  # 2.5 MiB, the largest body outside the ingest doors
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440  # 2.5 MiB, the largest body outside these
+LARGE_BODIES = dict.fromkeys(("/api/v1/ingest/", "/admin/archives/"), 16 * 1024 * 1024)
 
 # --- what it is made of -------------------------------------------------------------------------
 
@@ -224,7 +278,9 @@ INSTALLED_APPS = [
     "dust",
     "dust.livequery",
     "accounts",
+    "gamesessions",
     "leaderboard",
+    "archives",
 ]
 
 MIDDLEWARE = [
@@ -286,6 +342,11 @@ SPECTACULAR_SETTINGS = {
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,
     "SCHEMA_PATH_PREFIX": "/api/v1",
+    "COMPONENT_SPLIT_PATCH": False,  # what a PATCH must say is required there too
+    "ENUM_NAME_OVERRIDES": {
+        "OutcomeEnum": ["created", "updated", "unchanged"],  # of whatever is kept by its name
+        "SessionStatusEnum": "gamesessions.rules.TRANSITIONS",  # its keys
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
 }
@@ -305,5 +366,7 @@ LOGGING = {
         "django.request": {"level": "ERROR"},
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         "uvicorn": {"level": "WARNING"},  # it has a line for every socket
+        # While Redis is away it has a traceback a second; ``dust.livequery`` has a line.
+        "channels_redis": {"level": "CRITICAL"},
     },
 }

@@ -2,19 +2,20 @@
 
 from typing import Literal, assert_never
 
-import msgspec
 from typing_extensions import override
 
+from accounts.errors import REFUSALS
 from dust.errors import DustError, NotFoundError
 from dust.sockets import messages
 from dust.sockets.consumer import ANY_ERRORS, LiveConsumer
 from dust.sockets.messages import ClientMessage
+from dust.sockets.options import Options
 from leaderboard import rules
 from leaderboard.errors import BoardNotFoundError
 from leaderboard.functions import AroundResult, Limit, MeResult, Radius, TopResult
 
 
-class BoardOptions(msgspec.Struct, frozen=True):
+class BoardOptions(Options, frozen=True):
     """How many of the best are sent, and the version of ``top`` that the client has already."""
 
     limit: Limit = rules.DEFAULT_TOP
@@ -72,7 +73,7 @@ class LeaderboardConsumer(LiveConsumer):
     options_type = BoardOptions
     client_messages = messages.AnyClientMessage | WatchMe | WatchAround | Unwatch
     server_messages = messages.AnyServerMessage | Top | Me | Around
-    raises = (*ANY_ERRORS, BoardNotFoundError)
+    raises = (*ANY_ERRORS, BoardNotFoundError, *REFUSALS)
 
     options: BoardOptions
 

@@ -21,6 +21,12 @@ class LevelMismatchError(InvalidError):
     code = "level_mismatch"
 
 
+class ScoreAboveBoundError(InvalidError):
+    """The score is higher than what can be had on the leaderboard."""
+
+    code = "score_above_bound"
+
+
 class InvalidCursorError(InvalidError):
     """The cursor is not one that this leaderboard has given out."""
 

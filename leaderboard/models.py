@@ -32,6 +32,31 @@ class Board(models.Model):
         return self.key
 
 
+class ScoreBound(models.Model):
+    """The most that may be claimed on a board by whoever has completed so many pages, or more.
+
+    With still more pages the next bound of the board holds. Where a board has none, any score may
+    be claimed. What the server itself knows of is not bounded.
+    """
+
+    board = models.ForeignKey(
+        Board, on_delete=models.CASCADE, related_name="bounds", db_index=False
+    )
+    pages_completed = models.SmallIntegerField()
+    score = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["board", "pages_completed"], name="leaderboard_bound_once"
+            )
+        ]
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.score} on {self.board_id} from {self.pages_completed} pages on"
+
+
 class Result(models.Model):
     """What someone achieved on a board, within the limits of ``leaderboard.rules``."""
 
@@ -87,7 +112,7 @@ class EntryQuerySet(models.QuerySet["Entry"]):
 
     def listed(self) -> "EntryQuerySet":
         """Keep those that are shown and count in ranks."""
-        return self.filter(ranked=True, hidden=False)
+        return self.filter(ranked=True, hidden=False, suspended=False)
 
     def in_order(self) -> "EntryQuerySet":
         """Best first; of equals, whoever was earlier."""
@@ -99,8 +124,9 @@ class Entry(Result):
 
     ``ranked`` says whether its source was among those that rank when it was written; a change of
     that setting reaches the rows by ``manage.py check_ranks --repair``. Hiding is a moderator's
-    doing and outlives better scores. On PostgreSQL a trigger keeps the rank counters (see
-    ``leaderboard.queries.ranks``) true to these rows, however they are written.
+    doing and outlives better scores; ``suspended`` says that the player is banned. On PostgreSQL a
+    trigger keeps the rank counters (see ``leaderboard.queries.ranks``) true to these rows, however
+    they are written.
     """
 
     TABLE_NUMBER: ClassVar[int] = 10002
@@ -108,6 +134,7 @@ class Entry(Result):
     ranked = models.BooleanField()
     achieved_at = models.DateTimeField()
     hidden = models.BooleanField(default=False)
+    suspended = models.BooleanField(default=False, db_default=False)
     hidden_reason = models.CharField(max_length=rules.MAX_REASON_LENGTH, blank=True, default="")
 
     objects = EntryQuerySet.as_manager()
@@ -124,7 +151,7 @@ class Entry(Result):
                 models.F("score").desc(),
                 "achieved_at",
                 "id",
-                condition=Q(ranked=True, hidden=False),
+                condition=Q(ranked=True, hidden=False, suspended=False),
                 name="leaderboard_entry_order",
             )
         ]
@@ -136,7 +163,7 @@ class Entry(Result):
     @property
     def is_listed(self) -> bool:
         """Whether the entry is shown and counts in ranks."""
-        return self.ranked and not self.hidden
+        return self.ranked and not self.hidden and not self.suspended
 
 
 class Attempt(Result):

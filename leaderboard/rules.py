@@ -10,6 +10,7 @@ from leaderboard.errors import (
     InvalidPlayError,
     InvalidReasonError,
     LevelMismatchError,
+    ScoreAboveBoundError,
 )
 
 MAX_SCORE = 2**53 - 1
@@ -112,6 +113,16 @@ def check_play(board: str, play: Play) -> Play:
         level=int(play.level),
         pages_completed=int(play.pages_completed),
     )
+
+
+def check_bound(play: Play, bound: int | None) -> None:
+    """Refuse a score that cannot be had with so many pages. Without a bound, any can.
+
+    :raises ScoreAboveBoundError: if it is too high; the bound is named.
+    """
+    if bound is not None and play.score > bound:
+        limit = f"Must be at most {bound} with {play.pages_completed} pages completed."
+        raise ScoreAboveBoundError(fields={"score": [limit]})
 
 
 def check_reason(reason: str) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from dust.rest.serializers import Id, Number, Shape, Time, WholeNumber
+from dust.rest.serializers import Id, Number, QueryNumber, Shape, Text, Time, WholeNumber
 from leaderboard import models, rules
 
 
@@ -21,10 +21,8 @@ class Board(Shape):
 class TopQuery(Shape):
     """Which part of a board."""
 
-    limit = serializers.IntegerField(
-        min_value=1, max_value=rules.MAX_TOP, default=rules.DEFAULT_TOP
-    )
-    cursor = serializers.CharField(
+    limit = QueryNumber(min_value=1, max_value=rules.MAX_TOP, default=rules.DEFAULT_TOP)
+    cursor = Text(
         required=False,
         max_length=rules.MAX_CURSOR_LENGTH,
         help_text="The `next_cursor` of the page before.",
@@ -34,9 +32,7 @@ class TopQuery(Shape):
 class AroundQuery(Shape):
     """How many entries in each direction."""
 
-    radius = serializers.IntegerField(
-        min_value=1, max_value=rules.MAX_RADIUS, default=rules.DEFAULT_RADIUS
-    )
+    radius = QueryNumber(min_value=1, max_value=rules.MAX_RADIUS, default=rules.DEFAULT_RADIUS)
 
 
 class Play(Shape):

@@ -11,8 +11,8 @@ from rest_framework.decorators import action
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.errors import AccountDisabledError
-from accounts.services import ensure_user_key
+from accounts.errors import REFUSALS
+from accounts.services.players import ensure_user_key
 from dust.livequery.transactions import Isolation, snapshot
 from dust.rest.auth import Anybody, IsSignedIn, identity_of
 from dust.rest.operations import Operation
@@ -20,7 +20,12 @@ from dust.rest.pages import page, page_of
 from dust.rest.throttle import Limit
 from dust.rest.views import Answer, RestViewSet
 from leaderboard import rules, serializers
-from leaderboard.errors import BoardNotFoundError, InvalidCursorError, LevelMismatchError
+from leaderboard.errors import (
+    BoardNotFoundError,
+    InvalidCursorError,
+    LevelMismatchError,
+    ScoreAboveBoundError,
+)
 from leaderboard.queries import boards
 from leaderboard.rules import Source, Status
 from leaderboard.services.scores import submit_score
@@ -71,7 +76,11 @@ class LeaderboardViewSet(RestViewSet):
         return Response(page(serializers.Entry, found.standings, next_cursor=found.next_cursor))
 
     @action(detail=True)
-    @Operation(access=IsSignedIn, answers={200: serializers.Mine}, raises=[BoardNotFoundError])
+    @Operation(
+        access=IsSignedIn,
+        answers={200: serializers.Mine},
+        raises=[BoardNotFoundError, *REFUSALS],
+    )
     def me(self, request: Request, board: str) -> Response:
         """Show the caller's entry and rank."""
         with snapshot():
@@ -83,7 +92,7 @@ class LeaderboardViewSet(RestViewSet):
         access=IsSignedIn,
         query=serializers.AroundQuery,
         answers={200: serializers.Around},
-        raises=[BoardNotFoundError],
+        raises=[BoardNotFoundError, *REFUSALS],
     )
     def around(self, request: Request, board: str) -> Response:
         """Show the caller's entry among its neighbours."""
@@ -97,7 +106,7 @@ class LeaderboardViewSet(RestViewSet):
         body=serializers.Play,
         answers={200: serializers.Submission, 201: serializers.Submission},
         limit=SUBMISSIONS,
-        raises=[BoardNotFoundError, LevelMismatchError, AccountDisabledError],
+        raises=[BoardNotFoundError, LevelMismatchError, ScoreAboveBoundError, *REFUSALS],
     )
     def entries(self, request: Request, board: str) -> Response:
         """Submit a result. It becomes the player's entry if it beats the one they have.

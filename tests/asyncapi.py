@@ -9,7 +9,7 @@ from django.test import RequestFactory
 from typing_extensions import override
 
 from dust.sockets import asyncapi
-from leaderboard.routing import websocket_urlpatterns
+from dust.urls import websocket_urlpatterns
 from tests.sockets import Message, Peer
 
 
@@ -20,9 +20,15 @@ def document() -> Message:
     return answer
 
 
-def struct_of(document: Mapping[str, Any], message: Message, *, direction: str) -> str:
+def struct_of(
+    document: Mapping[str, Any],
+    message: Message,
+    *,
+    direction: str,
+    channel: str = "leaderboard",
+) -> str:
     """Return which of the messages of a direction (send, receive) this one is, to the letter."""
-    for reference in document["operations"][f"leaderboard_{direction}"]["messages"]:
+    for reference in document["operations"][f"{channel}_{direction}"]["messages"]:
         name: str = reference["$ref"].rpartition("/")[2]
         if document["components"]["messages"][name]["name"] == message["type"]:
             schema = document["components"]["messages"][name]["payload"]
@@ -35,12 +41,15 @@ class DescribedPeer(Peer):
     """A client that insists on what the document says; ``seen`` collects what it was sent."""
 
     document = document()
+    channel = "leaderboard"
     seen: set[str]
 
     @override
     async def receive(self) -> Message:
         message = await super().receive()
-        self.seen.add(struct_of(self.document, message, direction="send"))
+        described = self.document["channels"][self.channel]
+        found = struct_of(self.document, message, direction="send", channel=self.channel)
+        self.seen.add(found)
         if message["type"] == "error":
-            assert message["code"] in self.document["channels"]["leaderboard"]["x-error-codes"]
+            assert message["code"] in described["x-error-codes"]
         return message

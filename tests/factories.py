@@ -10,6 +10,8 @@ from factory.django import DjangoModelFactory
 
 from accounts.models import User
 from dust.identity import Identity
+from gamesessions.models import GameSession, PlayEvent, Save
+from gamesessions.rules import EventType, Status
 from leaderboard.models import Attempt, Board, Entry
 from leaderboard.rules import COOP, LEVEL_OF_BOARD, Kind, Source
 
@@ -83,6 +85,46 @@ class AttemptFactory(_ResultFactory[Attempt]):
 
     improved = True
     created_at = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+class GameSessionFactory(DjangoModelFactory[GameSession]):
+    """A game that is being played, unless it is ``completed``, ``abandoned`` or ``voided``."""
+
+    class Meta:
+        model = GameSession
+
+    class Params:
+        completed = Trait(status=Status.COMPLETED, ended_at=SelfAttribute("updated_at"))
+        abandoned = Trait(status=Status.ABANDONED, ended_at=SelfAttribute("updated_at"))
+        voided = Trait(abandoned=True, voided_at=SelfAttribute("updated_at"), voided_reason="a bot")
+
+    user = SubFactory(UserFactory)
+    started_at = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    updated_at = SelfAttribute("started_at")
+
+
+class SaveFactory(DjangoModelFactory[Save]):
+    """A former copy of a game, which is at its second version."""
+
+    class Meta:
+        model = Save
+
+    session = SubFactory(GameSessionFactory, version=2)
+    version = LazyAttribute(lambda save: save.session.version - 1)
+    saved_at = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+class PlayEventFactory(DjangoModelFactory[PlayEvent]):
+    """Something that a client says happened."""
+
+    class Meta:
+        model = PlayEvent
+
+    session = SubFactory(GameSessionFactory)
+    client_id = Sequence("event {}".format)
+    type = EventType.PAGE_STARTED
+    occurred_at = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    recorded_at = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def create_boards() -> None:

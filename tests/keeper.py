@@ -7,6 +7,7 @@ The parent's end of the pipe is :func:`keeper`.
 """
 
 import json
+import queue
 import shutil
 import signal
 import subprocess
@@ -32,12 +33,12 @@ class Keeper:
         self._lock = threading.Lock()
         self.folder = Path(self._answer())
 
-    def order(self, **order: Any) -> None:
-        """Have an order carried out and return when it has been."""
+    def order(self, **order: Any) -> bool:
+        """Have an order carried out; return, when it has been, whether all went well."""
         with self._lock:
             assert self._process.stdin
             print(json.dumps(order), file=self._process.stdin, flush=True)
-            self._answer()
+            return self._answer() == "True"
 
     def close(self) -> None:
         """Close the pipe and wait until nothing is left."""
@@ -58,43 +59,78 @@ def keeper() -> Keeper:
     return Keeper()
 
 
+Signs = queue.SimpleQueue[bytes]
+"""What a server says when it is ready, each time; an empty one when it has ended."""
+
+
 class _Servers:
-    """The servers, by name, each with the signal that ends it at once."""
+    """The servers, by name, each with its signs and the signal that ends it at once."""
 
     def __init__(self) -> None:
-        self._processes: dict[str, tuple[subprocess.Popen[bytes], int]] = {}
+        self._running: dict[str, tuple[subprocess.Popen[bytes], Signs, int]] = {}
 
-    def obey(self, order: dict[str, Any]) -> int:
-        """Run a server unless it runs, or end it unless it has ended; answer its pid."""
-        process, _ = self._processes.get(order["name"], (None, 0))
-        if order["do"] == "run" and (process is None or process.poll() is not None):
-            process = _run(order)
-            self._processes[order["name"]] = process, order["end_signal"]
-        assert process is not None
+    def obey(self, order: dict[str, Any]) -> bool:
+        """Run a server unless it runs, wait for its next sign, or end it unless it has ended.
+
+        Answers whether it has said that it is ready, as it must before time is up, or has ended.
+        """
+        process, signs, _ = self._running.get(order["name"], (None, Signs(), 0))
         if order["do"] == "end":
+            assert process is not None
             process.send_signal(order["signal"])
             process.wait()
-        return process.pid
+        elif process is None or process.poll() is not None:
+            process = _run(order)
+            signs = _signs_of(process, order)
+            self._running[order["name"]] = process, signs, order["end_signal"]
+            return _is_ready(signs, order)
+        elif order["do"] == "wait":
+            return _is_ready(signs, order)
+        return True
 
     def end(self) -> None:
         """End whatever still runs."""
-        for process, end_signal in self._processes.values():
+        for process, _, end_signal in self._running.values():
             process.send_signal(end_signal)
-        for process, _ in self._processes.values():
+        for process, _, _ in self._running.values():
             process.wait()
 
 
 def _run(order: dict[str, Any]) -> subprocess.Popen[bytes]:
-    with Path(order["log"]).open("ab") as log:
-        return subprocess.Popen(
-            order["command"],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            cwd=order["folder"],
-            env=order["env"],
-            **order["as_user"],
-        )
+    return subprocess.Popen(
+        order["command"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd=order["folder"],
+        env=order["env"],
+        **order["as_user"],
+    )
+
+
+def _signs_of(process: subprocess.Popen[bytes], order: dict[str, Any]) -> Signs:
+    """Return where its signs will be found; all that it ever says is kept in its log."""
+    signs = Signs()
+    log = Path(order["log"]).open("ab", buffering=0)  # noqa: SIM115 - closed where it is written
+
+    def listen() -> None:
+        assert process.stdout
+        with log, process.stdout as said:
+            for line in said:
+                log.write(line)
+                if order["ready"].encode() in line:
+                    signs.put(line)
+        signs.put(b"")  # it has ended
+
+    threading.Thread(target=listen, daemon=True).start()
+    return signs
+
+
+def _is_ready(signs: Signs, order: dict[str, Any]) -> bool:
+    try:
+        return signs.get(timeout=order["seconds"]) != b""
+    except queue.Empty:
+        return False
 
 
 def main() -> None:

@@ -15,22 +15,18 @@ import shutil
 import signal
 import socket
 import subprocess
-import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import psycopg
 import pytest
-import redis
 
 from tests.keeper import keeper
 
 _PATIENCE_SECONDS = 30
-_POLL_SECONDS = 0.02
 _HOST = "127.0.0.1"
 
 
@@ -41,34 +37,35 @@ class Server:
     url: str
     _name: str
     _command: list[str]
-    _ping: Callable[[str], object]
+    _ready: str
     _stop_signal: int
     _kill_signal: int
 
     def start(self) -> None:
-        """Run the server, unless it runs, and wait until it answers."""
+        """Run the server, unless it runs, and wait until it says that it is ready."""
+        self._order("run")
+
+    def wait_until_ready_again(self) -> None:
+        """Wait until the server says so once more, as one does that has crashed in part."""
+        self._order("wait")
+
+    def _order(self, do: str) -> None:
         log = keeper().folder / f"{self._name}.log"
-        keeper().order(
-            do="run",
+        is_ready = keeper().order(
+            do=do,
             name=self._name,
             command=self._command,
             folder=str(keeper().folder),
             log=str(log),
+            ready=self._ready,
+            seconds=_PATIENCE_SECONDS,
             env={"LC_ALL": "C", "PATH": os.defpath},
             as_user=_as_user(),
             end_signal=self._kill_signal,
         )
-        deadline = time.monotonic() + _PATIENCE_SECONDS
-        while True:
-            try:
-                self._ping(self.url)
-            except (psycopg.OperationalError, redis.ConnectionError) as exc:
-                if time.monotonic() > deadline:
-                    message = f"{self._name} does not answer:\n{log.read_text()}"
-                    raise RuntimeError(message) from exc
-                time.sleep(_POLL_SECONDS)
-            else:
-                return
+        if not is_ready:
+            message = f"{self._name} is not ready:\n{log.read_text()}"
+            raise RuntimeError(message)
 
     def stop(self) -> None:
         """Shut the server down in order; its clients are cut off."""
@@ -125,7 +122,7 @@ def start_postgres() -> Server:
         f"postgres://postgres@{_HOST}:{port}/postgres",
         name,
         [str(programs / "postgres"), "-D", str(data), *(f"--{k}={v}" for k, v in options.items())],
-        lambda url: psycopg.connect(url).close(),
+        "database system is ready to accept connections",
         signal.SIGINT,
         signal.SIGQUIT,  # the crash that takes the server's own children along
     )
@@ -141,17 +138,12 @@ def start_valkey() -> Server:
         f"redis://{_HOST}:{port}/0",
         name,
         [str(_valkey_program()), "--bind", _HOST, "--port", str(port), "--save", ""],
-        _ping_valkey,
+        "Ready to accept connections",
         signal.SIGTERM,
         signal.SIGKILL,
     )
     server.start()
     return server
-
-
-def _ping_valkey(url: str) -> None:
-    with redis.Redis.from_url(url) as client:
-        client.ping()
 
 
 def _free_port() -> int:
@@ -220,16 +212,19 @@ def environment() -> dict[str, str]:
         "ALLOWED_HOSTS": "localhost,127.0.0.1,testserver",
         "AUTH_PROVIDERS": "",
         "CLERK_JWT_ISSUER_DOMAIN": "",
+        "CLERK_WEBHOOK_SECRET": "",
         "CORS_ALLOWED_ORIGINS": "",
         "CSRF_TRUSTED_ORIGINS": "",
         "DEBUG": "false",
         "DUST_DATA_DIR": str(keeper().folder / "data"),
+        "DUST_PROJECT": "",
         "FORWARDED_ALLOW_IPS": "127.0.0.1,::1",
         "HTTPS_ONLY": "false",
         "LEADERBOARD_RANKED_SOURCES": "",
         "LOCAL_ISSUER": "true",
         "LOG_LEVEL": "INFO",
         "METRICS_TOKEN": "",
+        "RUN_JOBS": "true",
         "SECRET_KEY": "only for tests, and long enough for every check of its length",
     }
 

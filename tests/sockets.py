@@ -197,7 +197,12 @@ class Peer:
         await asyncio.wait(
             [self._task, self._accepted], return_when="FIRST_COMPLETED", timeout=PATIENCE_SECONDS
         )
-        self.subprotocol = (await self._accepted)["subprotocol"]
+        if not self._accepted.done():  # nor ever will be: waiting for it would hang
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            reason = None if self._task.cancelled() else self._task.exception()
+            raise AssertionError("The socket was not accepted.") from reason
+        self.subprotocol = self._accepted.result()["subprotocol"]
         return self
 
     async def __aexit__(

@@ -2,11 +2,16 @@
 
 Its tokens pass through the same verifier as everybody's. Its key is made on first use, by whichever
 process comes first, and every process of the folder shares it.
+
+In tokens it names itself by where it is served, as OpenID Connect has it, so that others can find
+its keys; whichever that is, the key alone decides. Players are filed under one name all the same:
+they must not change with a port.
 """
 
 import base64
 import json
 import os
+import re
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
@@ -22,11 +27,18 @@ from django.conf import settings
 
 from dust.identity.providers import Provider
 
-ISSUER = "http://localhost:8000/local-issuer"
-"""The name of the issuer wherever the server listens: players must not change with a port."""
+PATH = "/local-issuer"
+ISSUER = f"http://localhost:8000{PATH}"
+"""The issuer that identities have, and the name in tokens until a server has run elsewhere."""
 
-PROVIDER = Provider(ISSUER, "dust", algorithms=frozenset({"ES256"}))
+PROVIDER = Provider(
+    ISSUER,
+    "dust",
+    algorithms=frozenset({"ES256"}),
+    other_names=re.compile(rf"https?://[^/?#\s]+{PATH}"),
+)
 KEY_FILE = "local_issuer.pem"
+ADDRESS_FILE = "local_issuer.url"
 
 
 def issue(subject: str, *, now: datetime, ttl_seconds: int, name: str | None = None) -> str:
@@ -34,7 +46,7 @@ def issue(subject: str, *, now: datetime, ttl_seconds: int, name: str | None = N
     key = _private_key()
     issued_at = int(now.timestamp())
     claims = {
-        "iss": ISSUER,
+        "iss": _name(),
         "aud": PROVIDER.audience,
         "sub": subject,
         "iat": issued_at,
@@ -42,6 +54,15 @@ def issue(subject: str, *, now: datetime, ttl_seconds: int, name: str | None = N
         "name": name or subject,
     }
     return jwt.encode(claims, key, algorithm="ES256", headers={"kid": _public_jwk(key)["kid"]})
+
+
+def serve_at(url: str) -> None:
+    """Name the issuer by this address from now on, in the tokens of every process."""
+    path = Path(settings.DATA_DIR) / ADDRESS_FILE
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as draft:
+        draft.write(url + PATH)
+    Path(draft.name).replace(path)
 
 
 def public_keys() -> bytes:
@@ -52,12 +73,20 @@ def public_keys() -> bytes:
 def discovery(jwks_uri: str) -> Mapping[str, Any]:
     """Return the issuer's OpenID discovery document."""
     return {
-        "issuer": ISSUER,
+        "issuer": _name(),
         "jwks_uri": jwks_uri,
         "id_token_signing_alg_values_supported": ["ES256"],
         "response_types_supported": ["id_token"],
         "subject_types_supported": ["public"],
     }
+
+
+def _name() -> str:
+    path = Path(settings.DATA_DIR) / ADDRESS_FILE
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        return ISSUER
 
 
 def _private_key() -> ec.EllipticCurvePrivateKey:

@@ -1,5 +1,6 @@
 """Whom to believe: the identity providers, as the settings read them from the environment."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,14 +12,20 @@ from dust.identity.keys import ALGORITHMS, parse_keys
 
 CLERK_AUDIENCE = "convex"
 ISSUER_MAX = 255
-RESERVED_ISSUER = "local-staff"
-"""Staff who sign in with a password are filed under it, so no token may come from there."""
+INGEST_ISSUER = "ingest"
+"""The issuer of tools that come by a credential of ours instead of a token."""
+RESERVED_ISSUERS = frozenset({"local-staff", "deleted", INGEST_ISSUER})
+"""Staff who sign in with a password are filed under them, what is left of deleted accounts, and
+tools: so no token may come from there."""
+
+_DOMAIN = re.compile(r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+(:\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
 class Provider:
     """One whose tokens are accepted. ``issuer`` and ``audience`` must be met exactly.
 
+    ``other_names`` are what its tokens may call it as well; identities have its ``issuer``.
     Without ``jwks``, an address or a ``data:`` URI, the keys are found by OpenID discovery.
     """
 
@@ -28,6 +35,13 @@ class Provider:
     jwks: str | None = None
     dotted_claims: bool = False
     allow_http: bool = False
+    other_names: re.Pattern[str] | None = None
+
+    def is_named(self, name: object) -> bool:
+        """Return whether a token may call it so."""
+        if self.other_names is not None and isinstance(name, str):
+            return name == self.issuer or self.other_names.fullmatch(name) is not None
+        return name == self.issuer
 
     def load_keys(self) -> bytes:
         """Return the provider's key set document.
@@ -59,6 +73,8 @@ def clerk(domain: str, *, allow_http: bool = False) -> Provider:
     :raises ValueError: if that is no domain.
     """
     address = domain.strip().rstrip("/")
+    if "://" not in address and not _DOMAIN.fullmatch(address):
+        raise ValueError(f"{domain!r} is neither an https URL nor a domain.")
     issuer = address if "://" in address else f"https://{address}"
     return _checked(Provider(issuer, CLERK_AUDIENCE, allow_http=allow_http))
 
@@ -91,7 +107,7 @@ def _provider(entry: _Oidc | _Custom, *, allow_http: bool) -> Provider:
 
 
 def _checked(provider: Provider) -> Provider:
-    if not 1 <= len(provider.issuer) <= ISSUER_MAX or provider.issuer == RESERVED_ISSUER:
+    if not 1 <= len(provider.issuer) <= ISSUER_MAX or provider.issuer in RESERVED_ISSUERS:
         raise ValueError(f"{provider.issuer!r} cannot be an issuer.")
     if provider.audience == "":
         raise ValueError(f"The audience of {provider.issuer} is empty.")

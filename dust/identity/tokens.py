@@ -109,7 +109,7 @@ class Verifier:
         issuer, audience = claims.get("iss"), claims.get("aud")
         if isinstance(audience, list) and len(audience) == 1:
             [audience] = audience
-        issuers = [entry for entry in self._providers if entry[0].issuer == issuer]
+        issuers = [entry for entry in self._providers if entry[0].is_named(issuer)]
         if not issuers:
             raise InvalidTokenError("The token is from an unknown issuer.")
         for provider, keys in issuers:

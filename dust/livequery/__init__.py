@@ -18,6 +18,11 @@ a result live:
 4. *Sharing.* Equal calls by callers that the function does not tell apart have one result, run once
    and encoded once for each process (``live``, ``context``).
 
+What is to happen later (``scheduler``) is a row that commits with whatever scheduled it. Workers
+(``worker``), inside the processes that serve or in some of their own, claim such jobs when they are
+due (``jobs``), run mutations exactly once and actions at most once, and fire what is declared to
+be run again and again (``crons``).
+
 Writes go through ``writing.run_write``: serializable unless they say otherwise, retried as a
 whole, and once per request key. Outside the ORM, raw SQL says what it reads (``capture.reading``)
 and wrote (``changes.wrote``). Inside a query function, caches hide reads and must not be used.

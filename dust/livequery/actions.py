@@ -1,33 +1,59 @@
 """Actions: functions that talk to the outside, in threads of their own, in no transaction."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from dust.livequery import runner
 from dust.livequery.context import Caller, Context
 from dust.livequery.errors import ActionTimeoutError
-from dust.livequery.execution import run_mutation, run_query_alone
+from dust.livequery.execution import Result, run_mutation, run_query_alone
 from dust.livequery.registry import FunctionSpec, Kind, find_function
+from dust.livequery.scheduler import Scheduler
+from dust.livequery.writing import Written
 
 PER_PROCESS = 64
 PER_SOCKET = 8
 LONGEST_SECONDS = 600.0
 
 
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """How an action tells the time, and where what needs the database is done."""
+
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    call: Callable[[Callable[[], Any]], Any] = runner.run_blocking
+
+
+SERVING = Surroundings()
+
+
 class ActionContext(Context):
     """What an action is given: besides who calls and when, ways to read and to write.
 
     Each query and mutation it calls is a transaction of its own, run in the process's pool, so an
-    action that waits for somebody else's answer holds no database connection.
+    action that waits for somebody else's answer holds no database connection. What it schedules is
+    scheduled at once, whatever becomes of the action.
     """
 
-    def __init__(self, path: str, args: Any, caller: Caller | None, *, now: datetime) -> None:
-        super().__init__(path, args, caller, now=now)
+    def __init__(
+        self,
+        path: str,
+        args: Any,
+        caller: Caller | None,
+        *,
+        surroundings: Surroundings = SERVING,
+    ) -> None:
+        super().__init__(path, args, caller, now=surroundings.clock())
         self._as = caller
+        self._surroundings = surroundings
+        self.scheduler = Scheduler(clock=surroundings.clock, call=surroundings.call)
 
     def run_query(self, path: str, args: Mapping[str, Any]) -> Any:
         """Return what a query (public or internal) answers to this action's caller.
@@ -35,7 +61,9 @@ class ActionContext(Context):
         :raises DustError: if the query fails.
         """
         spec = find_function(path, kind=Kind.QUERY, internal=True)
-        result = runner.run_blocking(partial(run_query_alone, spec, args, self._as))
+        now = self._surroundings.clock()
+        run = partial(run_query_alone, spec, args, self._as, now=now)
+        result: Result = self._surroundings.call(run)
         if result.error is not None:
             raise result.error
         return result.value
@@ -46,7 +74,25 @@ class ActionContext(Context):
         :raises DustError: if it fails; then it has left no trace.
         """
         spec = find_function(path, kind=Kind.MUTATION, internal=True)
-        return runner.run_blocking(partial(run_mutation, spec, args, self._as)).value
+        now = self._surroundings.clock()
+        run = partial(run_mutation, spec, args, self._as, now=now)
+        written: Written[Any] = self._surroundings.call(run)
+        return written.value
+
+
+def run_action(
+    spec: FunctionSpec,
+    args: msgspec.Struct,
+    caller: Caller | None,
+    *,
+    surroundings: Surroundings = SERVING,
+) -> Any:
+    """Run an action in this thread.
+
+    :raises DustError: if it fails.
+    """
+    context = ActionContext(spec.path, args, caller, surroundings=surroundings)
+    return spec.check_result(spec.handler(context, args))
 
 
 class Actions:
@@ -71,18 +117,14 @@ class Actions:
         :raises DustError: if it fails.
         :raises ActionTimeoutError: if it takes longer than allowed.
         """
-        parsed = spec.parse(args)
-        context = ActionContext(spec.path, parsed, caller, now=datetime.now(UTC))
+        work = partial(run_action, spec, spec.parse(args), caller)
         loop = asyncio.get_running_loop()
         async with turn:
             try:
                 async with asyncio.timeout(LONGEST_SECONDS):
-                    value = await loop.run_in_executor(
-                        self._executor, spec.handler, context, parsed
-                    )
+                    return await loop.run_in_executor(self._executor, work)
             except TimeoutError as exc:
                 raise ActionTimeoutError from exc
-        return spec.check_result(value)
 
     def close(self) -> None:
         """Take no more actions; those under way are not waited for."""

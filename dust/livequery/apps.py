@@ -1,7 +1,5 @@
 """Wiring of the engine."""
 
-from datetime import timedelta
-
 from django.apps import AppConfig
 from django.utils.module_loading import autodiscover_modules
 from typing_extensions import override
@@ -17,15 +15,12 @@ class LiveQueryConfig(AppConfig):
     @override
     def ready(self) -> None:
         # They need the models, which are there only now.
-        from dust.livequery import changes, chores, hints  # noqa: PLC0415
+        from dust.livequery import changes, chores, crons, hints  # noqa: PLC0415
         from dust.livequery.clock import process_clock  # noqa: PLC0415
-        from dust.livequery.purge import purge  # noqa: PLC0415
 
         autodiscover_modules("functions")
+        crons.check()
         clock = process_clock()
         changes.clock = clock.issue
         changes.on_commit(hints.announce)
         chores.every(1.0, lambda _now: clock.top_up(), name="clock")
-        chores.every(
-            timedelta(minutes=10).total_seconds(), lambda now: purge(now=now), name="purge"
-        )

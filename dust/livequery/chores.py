@@ -1,6 +1,7 @@
-"""Small work that a serving process does every so often, beside its requests.
+"""Small work that a process does for itself every so often, beside its requests.
 
-Every process does it, so a chore must not mind others doing the same at the same time.
+Every process does it, so a chore must not mind others doing the same at the same time. What is to
+be done once for all of them is a cron's job (see ``scheduler``).
 """
 
 import asyncio

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 import msgspec
 from typing_extensions import override
 
+from dust.livequery.scheduler import Scheduler
+
 
 class Caller(Protocol):
     """A verified identity, as the engine needs to know it."""
@@ -126,13 +128,17 @@ class QueryContext(Context):
 
 
 class MutationContext(Context):
-    """What a mutation is given. Its random source differs by call, but not by try."""
+    """What a mutation is given. Its random source differs by call, but not by try.
+
+    What it schedules is part of its transaction.
+    """
 
     def __init__(
         self, path: str, args: Any, caller: Caller | None, *, now: datetime, seed: bytes
     ) -> None:
         super().__init__(path, args, caller, now=now)
         self._own_seed = seed
+        self.scheduler = Scheduler(clock=lambda: now, call=lambda work: work())
 
     @override
     def _seed(self) -> bytes:

@@ -30,6 +30,7 @@ from dust.livequery.liveset import LiveSet, Plan
 from dust.livequery.registry import Kind, find_function
 from dust.livequery.runner import Runner
 from dust.livequery.transactions import is_snapshot_spoilt, snapshot
+from dust.livequery.worker import Worker
 from dust.livequery.writing import RequestKey, Written
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,9 @@ _DELIVERIES_PER_TURN = 256
 """Sockets written to before the event loop gets to do something else."""
 
 _SECONDS_BETWEEN_FAILED_CYCLES = 0.25
+
+JOB_GRACE_SECONDS = 5.0
+"""How long a process that serves waits for its jobs before it stops without them."""
 
 
 class Engine:
@@ -53,9 +57,10 @@ class Engine:
         self._wakers = {slow: asyncio.Event() for slow in (False, True)}
         self._live = LiveSet(self._wake)
         self._inbox = Inbox(self._apply)
-        self._fanout = Fanout(deliver=self._apply, catch_up=self._catch_up)
-        self._leases = LeaseKeeper()
         self._actions = Actions()
+        self._worker = Worker(self._actions)
+        self._fanout = Fanout(deliver=self._apply, catch_up=self._catch_up, due=self._worker.wake)
+        self._leases = LeaseKeeper()
         self._chores = ChoreKeeper()
         self._must_catch_up = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -66,8 +71,11 @@ class Engine:
     def is_running(self) -> bool:
         return bool(self._tasks)
 
-    async def start(self) -> None:
-        """Begin to notice commits, here and elsewhere. Starting twice does nothing."""
+    async def start(self, *, runs_jobs: bool = False) -> None:
+        """Begin to notice commits, here and elsewhere, and perhaps to run jobs.
+
+        Starting twice does nothing.
+        """
         if self._tasks:
             return
         self._inbox.loop = asyncio.get_running_loop()
@@ -77,9 +85,18 @@ class Engine:
         self._leases.start()
         self._chores.start()
         await self._fanout.start()
+        if runs_jobs:
+            await self._worker.start()
 
-    async def stop(self) -> None:
-        """Stop in the opposite order. Clients that are still connected get nothing more."""
+    async def stop(self, *, job_grace_seconds: float | None = JOB_GRACE_SECONDS) -> None:
+        """Stop in the opposite order. Clients that are still connected get nothing more.
+
+        Without ``job_grace_seconds`` it waits for jobs until they have ended. Stopping twice does
+        nothing.
+        """
+        if not self._tasks:
+            return
+        await self._worker.stop(patience_seconds=job_grace_seconds)
         await self._leases.stop()
         await self._chores.stop()
         self._actions.close()

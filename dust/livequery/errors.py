@@ -56,3 +56,15 @@ class ActionTimeoutError(UnavailableError):
     """The action took too long."""
 
     code = "action_timeout"
+
+
+class InvalidTimeError(InvalidError):
+    """Nothing can be scheduled for that time."""
+
+    code = "invalid_time"
+
+
+class TooManyJobsError(InvalidError):
+    """One call of a function schedules too much."""
+
+    code = "too_many_jobs"

@@ -102,11 +102,17 @@ def run_query(
     return Outcome(result, tuple(recorder.reads), frozenset(context.facts), seconds)
 
 
-def run_query_alone(spec: FunctionSpec, args: Mapping[str, Any], caller: Caller | None) -> Result:
+def run_query_alone(
+    spec: FunctionSpec,
+    args: Mapping[str, Any],
+    caller: Caller | None,
+    *,
+    now: datetime | None = None,
+) -> Result:
     """Run a query once, in a snapshot of its own."""
     parsed = spec.parse(args)
     with snapshot():
-        return run_query(spec, parsed, caller, now=datetime.now(UTC)).result
+        return run_query(spec, parsed, caller, now=now or datetime.now(UTC)).result
 
 
 def run_mutation(
@@ -114,12 +120,19 @@ def run_mutation(
     args: Mapping[str, Any],
     caller: Caller | None,
     request: RequestKey | None = None,
+    *,
+    now: datetime | None = None,
+    before: Callable[[], None] = lambda: None,
 ) -> Written[Any]:
-    """Run a mutation function in a transaction of its own; what it raises has left no trace."""
+    """Run a mutation function in a transaction of its own; what it raises has left no trace.
+
+    Each try begins with ``before``.
+    """
     parsed = spec.parse(args)
-    now, seed = datetime.now(UTC), secrets.token_bytes(16)
+    now, seed = now or datetime.now(UTC), secrets.token_bytes(16)
 
     def work() -> Any:
+        before()
         context = MutationContext(spec.path, parsed, caller, now=now, seed=seed)
         return spec.check_result(spec.handler(context, parsed))
 

@@ -21,7 +21,14 @@ from django.db import DatabaseError, connection
 from dust.livequery import changes, metrics
 from dust.livequery.catchup import ChangeReader
 from dust.livequery.changes import Commit
-from dust.livequery.hints import GROUP, MESSAGE_TYPE, SEND_SECONDS, Hints, make_shared_layer
+from dust.livequery.hints import (
+    GROUP,
+    MESSAGE_TYPE,
+    SEND_SECONDS,
+    Hints,
+    make_shared_layer,
+    reason_of,
+)
 from dust.livequery.runner import Runner
 
 __all__ = ["ChangeReader", "Fanout"]
@@ -47,7 +54,7 @@ class Fanout:
     """A process's ear. Everything is called on the event loop.
 
     ``deliver`` takes commits of other processes, perhaps known already; ``catch_up`` asks for a
-    refresh cycle even if nothing is known to be stale.
+    refresh cycle even if nothing is known to be stale; ``due`` says that there is a job to run.
     """
 
     def __init__(
@@ -55,16 +62,19 @@ class Fanout:
         *,
         deliver: Callable[[list[Commit]], object],
         catch_up: Callable[[], None],
+        due: Callable[[], None] = lambda: None,
         make_layer: Callable[[], BaseChannelLayer | None] = make_shared_layer,
     ) -> None:
         self.reader = ChangeReader()
         self._deliver = deliver
         self._catch_up = catch_up
+        self._due = due
         self._make_layer = make_layer
         self._numbers: OrderedDict[str, int] = OrderedDict()
         self._tasks: list[asyncio.Task[None]] = []
         self._watcher: Runner | None = None
         self._pause = FIRST_PAUSE_SECONDS
+        self._is_cut_off = False
 
     async def start(self) -> None:
         """Begin to listen and to watch. Neither the layer nor the database need be there yet."""
@@ -126,10 +136,12 @@ class Fanout:
                     await self._hear_until_it_fails(layer)
                 finally:
                     await layer.flush()  # closes connections, and what is left half joined
-            except Exception:
-                # The border to a layer that may raise anything. One line per outage.
-                if self._pause == FIRST_PAUSE_SECONDS:
-                    logger.warning("hints cut off", exc_info=True, extra={"action": "hints.lost"})
+            except Exception as exc:  # noqa: BLE001 - the border to a layer that may raise anything
+                # One line per outage.
+                if not self._is_cut_off:
+                    extra = {"action": "hints.lost", "reason": reason_of(exc)}
+                    logger.warning("hints cut off", extra=extra)
+                self._is_cut_off = True
             await asyncio.sleep(self._pause)
             self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
 
@@ -167,6 +179,9 @@ class Fanout:
 
     def _hear(self, message: dict[str, Any]) -> None:
         self._pause = FIRST_PAUSE_SECONDS
+        if self._is_cut_off:
+            self._is_cut_off = False
+            logger.info("hints are back", extra={"action": "hints.back"})
         if message["type"] != MESSAGE_TYPE:
             return
         try:
@@ -177,6 +192,8 @@ class Fanout:
             return
         if hints.origin == changes.ORIGIN:
             return
+        if hints.is_due:
+            self._due()
         if self._is_after_a_hole(hints):
             self._suspect()
         self._deliver(commits)

@@ -46,12 +46,13 @@ class Hints(msgspec.Struct, array_like=True):
     """One message: commits of one process, each as (seq, ts, encoded writes).
 
     ``number`` counts the process's messages, so that a listener notices if one is missing; a number
-    left out says that a commit was.
+    left out says that a commit was. ``is_due`` says that there is a job to run.
     """
 
     origin: str
     number: int
     commits: list[tuple[int, int, bytes]]
+    is_due: bool = False
 
     @classmethod
     def parse(cls, message: dict[str, Any]) -> "Hints":
@@ -76,6 +77,12 @@ class Hints(msgspec.Struct, array_like=True):
 
 
 _decoder = msgspec.msgpack.Decoder(Hints)
+
+
+def reason_of(failure: Exception) -> str:
+    """Say in one line what a layer has failed with."""
+    said = " ".join((str(failure) or failure.__doc__ or "").split())
+    return f"{type(failure).__name__}: {said}"
 
 
 def make_shared_layer() -> BaseChannelLayer | None:
@@ -113,6 +120,7 @@ class Announcer:
         self._pending: deque[Commit] = deque()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
+        self._is_due = False
         self._is_closing = False
         self._is_cut_off = False
         self._number = 0
@@ -126,10 +134,19 @@ class Announcer:
                 metrics.dropped_hints.inc()
                 return
             self._pending.append(commit)
-            self._changed.notify()
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="dust-hints", daemon=True)
-                self._thread.start()
+            self._speak()
+
+    def announce_due(self) -> None:
+        """Have the others told that a job is to be run. Never blocks; called in any thread."""
+        with self._changed:
+            self._is_due = True
+            self._speak()
+
+    def _speak(self) -> None:
+        self._changed.notify()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="dust-hints", daemon=True)
+            self._thread.start()
 
     def close(self) -> None:
         """Send what is pending, but do not take longer than a moment."""
@@ -143,50 +160,65 @@ class Announcer:
     def _run(self) -> None:
         layer = self._make_layer()
         with asyncio.Runner(loop_factory=_Loop) as loop:
-            while batch := self._next_batch():
+            while any(told := self._next_batch()):
                 if layer is not None:
-                    loop.run(self._send(layer, batch))
+                    loop.run(self._send(layer, *told))
 
-    def _next_batch(self) -> list[Commit]:
-        """Wait for commits, and a moment longer for more of a stream; none mean the end."""
+    def _next_batch(self) -> tuple[list[Commit], bool]:
+        """Wait for commits, and a moment longer for more of a stream, or for a job that is due.
+
+        Neither means the end.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: self._pending or self._is_closing)
+            self._changed.wait_for(lambda: self._pending or self._is_due or self._is_closing)
             wait = self._last_batch_at + SECONDS_BETWEEN_BATCHES - time.monotonic()
             if wait > 0:
                 self._changed.wait_for(self._has_full_batch, wait)
             self._last_batch_at = time.monotonic()
             size = min(len(self._pending), MOST_IN_ONE_MESSAGE)
-            return [self._pending.popleft() for _ in range(size)]
+            is_due, self._is_due = self._is_due, False
+            return [self._pending.popleft() for _ in range(size)], is_due
 
     def _has_full_batch(self) -> bool:
         return self._is_closing or len(self._pending) >= MOST_IN_ONE_MESSAGE
 
-    async def _send(self, layer: BaseChannelLayer, batch: list[Commit]) -> None:
+    async def _send(
+        self,
+        layer: BaseChannelLayer,
+        batch: list[Commit],
+        is_due: bool,  # noqa: FBT001
+    ) -> None:
         try:
             async with asyncio.timeout(SEND_SECONDS):
-                await layer.group_send(GROUP, self._pack(batch).message())
-        except Exception:
-            # The border to a layer that may raise anything. One line per outage, not per commit.
+                await layer.group_send(GROUP, self._pack(batch, is_due=is_due).message())
+        except Exception as exc:  # noqa: BLE001 - the border to a layer that may raise anything
+            # One line per outage, not per commit.
             metrics.dropped_hints.inc(len(batch))
             if not self._is_cut_off:
-                logger.warning("hints not sent", exc_info=True, extra={"action": "hints.fail"})
+                extra = {"action": "hints.fail", "reason": reason_of(exc)}
+                logger.warning("hints not sent", extra=extra)
             self._is_cut_off = True
         else:
+            if self._is_cut_off:
+                logger.info("hints are sent again", extra={"action": "hints.sent_again"})
             self._is_cut_off = False
 
-    def _pack(self, batch: list[Commit]) -> Hints:
+    def _pack(self, batch: list[Commit], *, is_due: bool) -> Hints:
         packed = [(commit.seq, commit.ts, changes.encode_writes(commit.writes)) for commit in batch]
         short = [each for each in packed if len(each[2]) <= MOST_BYTES]
         left_out = len(packed) - len(short)
         metrics.dropped_hints.inc(left_out)
         with self._changed:
             self._number += 2 if left_out else 1
-            return Hints(batch[0].origin, self._number, short)
+            origin = batch[0].origin if batch else changes.ORIGIN
+            return Hints(origin, self._number, short, is_due)
 
 
 _announcer = Announcer()
 announce = _announcer.announce
 """Tells other processes of a commit; to be registered with ``changes.on_commit``."""
+announce_due = _announcer.announce_due
+"""Tells other processes that a job is to be run."""
 
 os.register_at_fork(after_in_child=_announcer.reset)
 atexit.register(_announcer.close)

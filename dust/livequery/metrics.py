@@ -32,3 +32,9 @@ live_queries = Gauge(
 clients = Gauge(
     "dust_livequery_clients", "Sockets with subscriptions.", multiprocess_mode="livesum"
 )
+jobs = Counter("dust_livequery_jobs", "Jobs that this process has run to an end.", ["outcome"])
+job_lag_seconds = Histogram(
+    "dust_livequery_job_lag_seconds",
+    "How long after its time a job began.",
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 600.0, 3600.0),
+)

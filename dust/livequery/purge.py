@@ -3,39 +3,38 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 
-from dust.livequery.models import Change, Request
+from dust.livequery.models import Change, Job, Request
 
 CHANGES_KEPT = timedelta(hours=1)
 REQUESTS_KEPT = timedelta(weeks=2)
+JOBS_KEPT = timedelta(days=7)
 
 _BATCH = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class PurgeReport:
-    """How many rows were deleted."""
+    """How many rows were deleted, and whether there may be more of the kind."""
 
-    requests: int
-    changes: int
+    deleted: int
+    may_go_on: bool
 
 
 def purge(*, now: datetime) -> PurgeReport:
-    """Delete requests older than two weeks and changes older than an hour.
+    """Delete a batch each of requests and jobs of long ago, and of changes of an hour ago.
 
-    Every batch is a transaction of its own, so others wait for a moment at most. Running it in
-    several processes at once does no harm.
+    A batch takes a moment, so nobody waits long. Running it several times at once does no harm.
     """
-    return PurgeReport(
-        requests=_delete_older(Request, than=now - REQUESTS_KEPT),
-        changes=_delete_older(Change, than=now - CHANGES_KEPT),
-    )
+    counts = [
+        _delete_first(Request.objects.filter(created_at__lt=now - REQUESTS_KEPT), "created_at"),
+        _delete_first(Change.objects.filter(created_at__lt=now - CHANGES_KEPT), "created_at"),
+        _delete_first(Job.objects.filter(completed_at__lt=now - JOBS_KEPT), "completed_at"),
+    ]
+    return PurgeReport(sum(counts), max(counts) == _BATCH)
 
 
-def _delete_older(model: type[Model], *, than: datetime) -> int:
-    old = model._default_manager.filter(created_at__lt=than).order_by("created_at")  # noqa: SLF001
-    deleted = 0
-    while ids := list(old.values_list("pk", flat=True)[:_BATCH]):
-        deleted += model._default_manager.filter(pk__in=ids).delete()[0]  # noqa: SLF001
-    return deleted
+def _delete_first(rows: QuerySet[Model], order: str) -> int:
+    keys = list(rows.order_by(order).values_list("pk", flat=True)[:_BATCH])
+    return rows.filter(pk__in=keys).delete()[0]

@@ -96,6 +96,17 @@ def find_function(path: str, *, kind: Kind, internal: bool = False) -> FunctionS
     return spec
 
 
+def find_job_function(path: str) -> FunctionSpec:
+    """Return the mutation or action of that name, public or internal.
+
+    :raises UnknownFunctionError: if there is none.
+    """
+    spec = _functions.get(path)
+    if spec is None or spec.kind is Kind.QUERY:
+        raise UnknownFunctionError(f"There is no mutation or action named {path}.")
+    return spec
+
+
 def all_functions() -> Iterator[FunctionSpec]:
     """Yield every declared function in the order of its name."""
     yield from (_functions[path] for path in sorted(_functions))

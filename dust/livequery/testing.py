@@ -1,16 +1,19 @@
-"""For tests: an engine without an event loop, and the proof that a write reaches its readers."""
+"""For tests: an engine without an event loop, proof that a write reaches its readers, and jobs."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
-from dust.livequery import changes
+from dust.livequery import changes, crons, jobs, recovery, worker
+from dust.livequery.actions import Surroundings, run_action
 from dust.livequery.changes import Commit
 from dust.livequery.context import Caller
 from dust.livequery.engine import CycleSession
 from dust.livequery.execution import Result, run_query_alone
+from dust.livequery.jobs import Claim
 from dust.livequery.live import Client, Transition
 from dust.livequery.liveset import LiveSet
 from dust.livequery.registry import Kind, find_function
@@ -133,3 +136,53 @@ def assert_live(
             ), f"{bystander.path} was run again for nothing."
     finally:
         engine.close()
+
+
+_MOST_JOBS = 10_000
+_WORKER = "test"
+
+
+def run_jobs(*, now: datetime) -> int:
+    """Run everything that is due at ``now``, and what that schedules for then; return how much.
+
+    What a worker would do, in this thread and one after the other: new crons begin, those that are
+    due are run, and what dead workers have claimed is given up. To the functions it is ``now``.
+    Needs real commits.
+    """
+    recovery.renew(_WORKER, running=(), now=now)
+    recovery.recover(now=now)
+    crons.sync(now=now)
+    crons.fire(now=now)
+    count = 0
+    while claim := _claim_next(now):
+        if claim.kind is Kind.MUTATION:
+            worker.run_mutation_job(claim, now=now)
+        else:
+            _act(claim, now)
+        count += 1
+        assert count < _MOST_JOBS, f"{claim.path} schedules itself for ever."
+    recovery.sign_off(_WORKER)
+    return count
+
+
+def _claim_next(now: datetime) -> Claim | None:
+    """Claim the first of all kinds."""
+    times = {kind: jobs.find_earliest(kind) for kind in (Kind.MUTATION, Kind.ACTION)}
+    waiting = [(at, kind) for kind, at in times.items() if at is not None]
+    for _, kind in sorted(waiting, key=lambda each: each[0]):
+        if claims := jobs.claim(kind, worker=_WORKER, limit=1, now=now):
+            return claims[0]
+    return None
+
+
+def _act(claim: Claim, now: datetime) -> None:
+    error = ""
+    try:
+        spec = find_function(claim.path, kind=Kind.ACTION, internal=True)
+        here = Surroundings(clock=lambda: now, call=lambda work: work())
+        run_action(spec, spec.parse(claim.args), None, surroundings=here)
+    except Exception as exc:  # noqa: BLE001 - the border: noted and logged
+        error = worker.note_failure(claim, exc)
+    else:
+        worker.note_success(claim)
+    jobs.settle(claim, error=error, now=now)

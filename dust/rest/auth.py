@@ -1,21 +1,20 @@
-"""Who calls a REST endpoint: bearer tokens only, and what an endpoint may ask of its caller."""
+"""Who calls a REST endpoint, by a header and nothing else, and what it may ask of its caller."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from typing_extensions import override
 
-from dust.errors import UnauthenticatedError
+from dust.errors import DustError, UnauthenticatedError
 from dust.identity import Identity, InvalidTokenError, verify_token
+from dust.rest.errors import BEARER
 
 if TYPE_CHECKING:  # the framework loads this module while it loads its views
     from rest_framework.views import APIView
-
-_SCHEME = "bearer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +29,18 @@ class Bearer:
     pk = None
 
 
-class BearerAuthentication(BaseAuthentication):
-    """Verify ``Authorization: Bearer <jwt>``; no header is nobody, and cookies are not looked at.
+class HeaderAuthentication(BaseAuthentication):
+    """Verify what stands behind one scheme in ``Authorization``. Cookies are not looked at.
 
-    :raises InvalidTokenError: if the header is of another kind, or its token is not good.
+    No header is nobody; one of another scheme is refused.
     """
+
+    scheme: ClassVar[str]
+    refusal: ClassVar[type[DustError]]
+
+    def verify(self, token: str) -> Identity:
+        """Return who comes by that, or raise the refusal."""
+        raise NotImplementedError
 
     @override
     def authenticate(self, request: Request) -> tuple[Bearer, Identity] | None:
@@ -42,14 +48,28 @@ class BearerAuthentication(BaseAuthentication):
         if header is None:
             return None
         scheme, _, token = header.partition(" ")
-        if scheme.lower() != _SCHEME:
-            raise InvalidTokenError
-        identity = verify_token(token.strip(), now=datetime.now(UTC))
+        if scheme.lower() != self.scheme:
+            raise self.refusal
+        identity = self.verify(token.strip())
         return Bearer(identity), identity
 
     @override
     def authenticate_header(self, request: Request) -> str:
-        return "Bearer"
+        return self.scheme.capitalize()
+
+
+class BearerAuthentication(HeaderAuthentication):
+    """Verify ``Authorization: Bearer <jwt>``: the token of somebody who plays.
+
+    :raises InvalidTokenError: if the header is of another kind, or its token is not good.
+    """
+
+    scheme = BEARER
+    refusal = InvalidTokenError
+
+    @override
+    def verify(self, token: str) -> Identity:
+        return verify_token(token, now=datetime.now(UTC))
 
 
 class Anybody(BasePermission):

@@ -37,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 API_PREFIX = "/api/"
 NON_FIELD = "non_field_errors"
+BEARER = "bearer"
+"""The scheme of ``Authorization`` that everybody's tokens come by."""
 
 
 class BadRequestError(DustError):
@@ -129,7 +131,7 @@ def handle_error(exc: Exception, context: Mapping[str, Any]) -> Response:
     response = Response(
         error_body(error, request_id=_request_id(request)),
         status=error.status,
-        headers=_headers(error),
+        headers=_headers(error, scheme=_scheme(context["view"])),
     )
     # Whatever deserves a line in the log has one now; Django would add one for every 503.
     response._has_been_logged = True  # type: ignore[attr-defined] # noqa: SLF001
@@ -155,15 +157,21 @@ def _server_error(request: Request | HttpRequest) -> ServerError:
     return ServerError(_request_id(request) or "")
 
 
-def _headers(error: DustError) -> dict[str, str]:
+def _headers(error: DustError, *, scheme: str = BEARER) -> dict[str, str]:
     headers = {}
     if error.retry_after_seconds is not None:
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_seconds)))
     if error.status == UnauthenticatedError.status:
         # RFC 6750: the error is named only where a token was sent and refused.
         refused = error.code != UnauthenticatedError.code
-        headers["WWW-Authenticate"] = 'Bearer error="invalid_token"' if refused else "Bearer"
+        name = scheme.capitalize()
+        headers["WWW-Authenticate"] = f'{name} error="invalid_token"' if refused else name
     return headers
+
+
+def _scheme(view: Any) -> str:
+    """Return by which scheme of ``Authorization`` the view's callers say who they are."""
+    return str(getattr(getattr(view, "authenticator", None), "scheme", BEARER))
 
 
 def _request_id(request: Request | HttpRequest) -> str | None:

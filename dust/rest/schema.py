@@ -25,7 +25,6 @@ from dust.rest.idempotency import HEADER, KEY_PATTERN, REPLAYED_HEADER
 from dust.rest.operations import Operation, operation_of
 from dust.rest.serializers import NoFields
 
-_SCHEME = "bearer"
 _READS = frozenset({"GET", "HEAD"})
 
 _ANY_ERRORS = (
@@ -77,10 +76,10 @@ def _retry_after(statuses: list[int]) -> OpenApiParameter:
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """The one way to sign in, as the document names it."""
+    """How players sign in, as the document names it."""
 
     target_class = "dust.rest.auth.BearerAuthentication"
-    name = _SCHEME
+    name = errors.BEARER
 
     @override
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
@@ -106,7 +105,8 @@ class Schema(AutoSchema):
     @override
     def get_auth(self) -> list[dict[str, Any]]:
         super().get_auth()  # registers the scheme
-        signed_in: list[dict[str, Any]] = [{_SCHEME: []}]
+        view: Any = self.view
+        signed_in: list[dict[str, Any]] = [{view.authenticator.scheme: []}]
         return [*signed_in, {}] if self._operation.access is Anybody else signed_in
 
     @override

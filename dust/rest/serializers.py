@@ -13,10 +13,6 @@ from typing_extensions import override
 from dust import ids
 
 _NAMED_UNKNOWN_FIELDS = 10
-_LIMITS: Mapping[str, str] = {
-    "min_value": "Must be at least {min_value}.",
-    "max_value": "Must be at most {max_value}.",
-}
 
 
 @extend_schema_serializer(many=False)
@@ -62,10 +58,49 @@ class NoFields(Shape):
     """Nothing."""
 
 
+# One sentence says all that is asked of a value, the same that the rules of the apps say.
+
+
+def _answering(options: dict[str, Any], sentence: str, *codes: str) -> dict[str, Any]:
+    """Return the options of a field that says this whichever of its checks fails."""
+    return {**options, "error_messages": dict.fromkeys(codes, sentence)}
+
+
+def _limited(kind: str, options: dict[str, Any]) -> dict[str, Any]:
+    least, most = options.get("min_value"), options.get("max_value")
+    if least is None or most is None:
+        limits = {"of at least": least, "of at most": most}
+        where = "".join(f" {side} {limit}" for side, limit in limits.items() if limit is not None)
+    else:
+        where = f" from {least} to {most}"
+    codes = "invalid", "min_value", "max_value", "max_string_length"
+    return _answering(options, f"Must be {kind}{where}.", *codes)
+
+
+class Text(serializers.CharField):
+    """A text; neither a number nor a truth value."""
+
+    def __init__(self, **options: Any) -> None:
+        most = options.get("max_length")
+        if most is not None:
+            least = 0 if options.get("allow_blank") else options.get("min_length") or 1
+            limit = f"{least} to" if least else "at most"
+            sentence = f"Must be {limit} {most} characters long."
+            options = _answering(options, sentence, "blank", "min_length", "max_length")
+        super().__init__(**options)
+
+    @override
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
 class WholeNumber(serializers.IntegerField):
     """A JSON number without a fraction: 1250 and 1250.0, but neither "1250" nor true."""
 
-    default_error_messages = {**_LIMITS, "invalid": "Must be a whole number."}
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**_limited("a whole number", options))
 
     @override
     def to_internal_value(self, data: Any) -> int:
@@ -76,10 +111,18 @@ class WholeNumber(serializers.IntegerField):
         return data
 
 
+class QueryNumber(serializers.IntegerField):
+    """A number without a fraction as it stands in a query string."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**_limited("a whole number", options))
+
+
 class Number(serializers.FloatField):
     """A JSON number; neither a text nor a truth value."""
 
-    default_error_messages = {**_LIMITS, "invalid": "Must be a number."}
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**_limited("a number", options))
 
     @override
     def to_internal_value(self, data: Any) -> float:

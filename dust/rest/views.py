@@ -23,7 +23,8 @@ from typing_extensions import override
 from dust.errors import InvalidError
 from dust.livequery.transactions import Isolation
 from dust.livequery.writing import run_write
-from dust.rest.auth import BearerAuthentication, identity_of
+from dust.rest.auth import BearerAuthentication, HeaderAuthentication, identity_of
+from dust.rest.bodies import read_body
 from dust.rest.errors import handle_error
 from dust.rest.formats import JsonOnly, JsonParser, JsonRenderer
 from dust.rest.idempotency import REPLAYED_HEADER, player_key, request_key
@@ -35,7 +36,6 @@ from dust.rest.throttle import limiter
 Answer = tuple[int, Mapping[str, Any]]
 """What a write answers: status and JSON-able body, kept to be given again."""
 
-_AUTHENTICATORS = [BearerAuthentication()]
 _PARSERS: list[BaseParser] = [JsonParser()]
 _RENDERERS: list[BaseRenderer] = [JsonRenderer()]
 _NEGOTIATOR = JsonOnly()
@@ -45,7 +45,7 @@ class JsonRequest(Request):
     """A request whose whole body is read first: it is small, and a write's fingerprint needs it."""
 
     def _parse(self) -> tuple[Any, Any]:
-        body = self._request.body
+        body = read_body(self._request)
         if not body:
             return {}, MultiValueDict()
         parser = _NEGOTIATOR.select_parser(self, _PARSERS)
@@ -73,6 +73,9 @@ class RestViewSet(ViewSet):
     path_parameters: ClassVar[Sequence[OpenApiParameter]] = ()
     """What the documentation says of the variables in the path."""
 
+    authenticator: ClassVar[HeaderAuthentication] = BearerAuthentication()
+    """How callers say who they are."""
+
     operation: Operation
     query: Mapping[str, Any]
     body: Mapping[str, Any]
@@ -85,7 +88,7 @@ class RestViewSet(ViewSet):
         return JsonRequest(
             request,
             parsers=_PARSERS,
-            authenticators=_AUTHENTICATORS,
+            authenticators=[self.authenticator],
             negotiator=_NEGOTIATOR,
             parser_context={},
         )
@@ -145,13 +148,12 @@ class RestViewSet(ViewSet):
         new one, so a repeated request costs nothing; and once, however often the work is retried.
         """
         identity = identity_of(request)
-        limit = self.operation.limit
-        is_counted = limit is None
+        is_counted = False
 
         def counted_work() -> Answer:
             nonlocal is_counted
-            if limit is not None and not is_counted:
-                limiter().spend(limit, player_key(identity))
+            if not is_counted:
+                self.spend_limit(request)
                 is_counted = True
             return work()
 
@@ -161,6 +163,14 @@ class RestViewSet(ViewSet):
         status, body = written.value
         headers = {REPLAYED_HEADER: "true"} if written.replayed else None
         return Response(body, status=status, headers=headers)
+
+    def spend_limit(self, request: Request) -> None:
+        """Take one use of the operation's limit, for reads that have one; writes do it themselves.
+
+        :raises RateLimitedError: if none is left.
+        """
+        if (limit := self.operation.limit) is not None:
+            limiter().spend(limit, player_key(identity_of(request)))
 
 
 def _read_query(shape: type[Shape], request: Request) -> Mapping[str, Any]:

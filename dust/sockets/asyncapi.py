@@ -11,8 +11,9 @@ from django.urls import URLPattern
 from django.utils.regex_helper import normalize
 from django.views.decorators.http import require_safe
 
+from dust.livequery.errors import InvalidArgumentsError
 from dust.sockets.consumer import LiveConsumer
-from dust.sockets.messages import BEARER_PREFIX, CLOSINGS, SUBPROTOCOL
+from dust.sockets.messages import BEARER_PREFIX, CLOSINGS, INVALID, SUBPROTOCOL
 
 Document = dict[str, Any]
 Struct = type[msgspec.Struct]
@@ -25,6 +26,9 @@ watch what is public. To be somebody, send `hello` with a token, or offer the su
 What is watched is sent at once, and again whenever it has changed; a client that is slow is sent
 the newest state and not those in between. A `version` is a digest of what it stands beside: sent
 along when coming back, it is answered by `unchanged` if nothing has, whichever server answers.
+
+Each channel says what its query string may hold. Anything else there, or the same twice, is refused
+as a bad value is: by the error `{InvalidArgumentsError.code}`, and a close with {INVALID.code}.
 """
 
 _SCHEMAS = "#/components/schemas/"

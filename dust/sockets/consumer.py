@@ -13,13 +13,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, ClassVar
-from urllib.parse import parse_qsl
 
 import msgspec
 from channels.consumer import AsyncConsumer
 from typing_extensions import override
 
-from dust.errors import DustError
+from dust.errors import DustError, UnauthenticatedError
 from dust.identity import (
     Identity,
     InvalidTokenError,
@@ -34,6 +33,7 @@ from dust.livequery.execution import ServerError
 from dust.sockets import messages
 from dust.sockets.display import Display
 from dust.sockets.messages import Closing, ErrorMessage, ServerMessage
+from dust.sockets.options import Options, parse_options
 from dust.sockets.outbox import Outbox, open_outbox
 
 PING_SECONDS = 15.0
@@ -45,6 +45,9 @@ MISSED_PINGS = 2
 MESSAGES_PER_WINDOW = 100
 WINDOW_SECONDS = 10.0
 """How much a peer may say; whoever says more is closed."""
+
+SIGN_IN_SECONDS = 10.0
+"""How long a socket that shows nothing to nobody waits for a token."""
 
 MOST_HELD = 16
 """How many messages may wait until a token has been verified."""
@@ -63,17 +66,14 @@ _PING = msgspec.json.encode(messages.ServerPing())
 logger = logging.getLogger(__name__)
 
 
-class NoOptions(msgspec.Struct, frozen=True):
-    """Nothing that could be asked for in the query string."""
-
-
 class LiveConsumer(AsyncConsumer):
     """A socket that watches live queries.
 
     Subclasses have a ``name`` for the description of the protocol. They say which values the
     variables of their path have (``parameters``), what can be asked for in the query string
     (``options_type``), and which messages there are. On their ``display`` they watch queries, in
-    ``opened`` and as ``handle`` is told by the client.
+    ``opened`` and as ``handle`` is told by the client. One that ``needs_identity`` is opened when
+    it is signed in, and closed when it is signed out, or not signed in for too long.
 
     Messages are obeyed in order. While a token is verified in a worker thread, those behind it are
     held back. Whatever goes wrong with one is answered, and the socket lives.
@@ -81,10 +81,11 @@ class LiveConsumer(AsyncConsumer):
 
     name: ClassVar[str]
     parameters: ClassVar[Mapping[str, Collection[str]]] = {}
-    options_type: ClassVar[type[msgspec.Struct]] = NoOptions
+    options_type: ClassVar[type[Options]] = Options
     client_messages: ClassVar[Any] = messages.AnyClientMessage
     server_messages: ClassVar[Any] = messages.AnyServerMessage
     raises: ClassVar[Sequence[type[DustError]]] = ANY_ERRORS
+    needs_identity: ClassVar[bool] = False
 
     _decoder: ClassVar[msgspec.json.Decoder[Any]]
 
@@ -100,6 +101,7 @@ class LiveConsumer(AsyncConsumer):
     def __init__(self) -> None:
         self._held: deque[str] = deque()
         self._verifying: asyncio.Task[None] | None = None
+        self._is_opened = False
         self._is_closed = False
         self._pings_missed = 0
         self._ping_timer: asyncio.TimerHandle | None = None
@@ -154,18 +156,20 @@ class LiveConsumer(AsyncConsumer):
     def _begin(self, offered: Sequence[str]) -> None:
         self._schedule_ping()
         with self._answering(is_fatal=True):
-            self.options = self._parse_options()
-            self.opened()
+            self.options = parse_options(self.scope["query_string"], self.options_type)
+            if self.needs_identity:
+                loop = asyncio.get_running_loop()
+                self._expiry_timer = loop.call_later(SIGN_IN_SECONDS, self._become, None)
+            else:
+                self._open()
         tokens = (item for item in offered if item.startswith(messages.BEARER_PREFIX))
         if (token := next(tokens, None)) and not self._is_closed:
             self._sign_in(token.removeprefix(messages.BEARER_PREFIX))
 
-    def _parse_options(self) -> msgspec.Struct:
-        given = dict(parse_qsl(self.scope["query_string"].decode("latin-1")))
-        try:
-            return msgspec.convert(given, self.options_type, strict=False)
-        except msgspec.ValidationError as exc:
-            raise InvalidArgumentsError(str(exc)) from exc
+    def _open(self) -> None:
+        if not self._is_opened:
+            self._is_opened = True
+            self.opened()
 
     def _take(self, text: str | None) -> None:
         if self._is_closed:
@@ -277,6 +281,9 @@ class LiveConsumer(AsyncConsumer):
         if self._expiry_timer is not None:
             self._expiry_timer.cancel()
             self._expiry_timer = None
+        if identity is None and self.needs_identity:
+            self._answer(UnauthenticatedError(), messages.UNAUTHENTICATED)
+            return
         if identity is not None and identity.expires_at is not None:
             good_until = identity.expires_at + timedelta(seconds=LEEWAY_SECONDS)
             seconds = (good_until - datetime.now(UTC)).total_seconds()
@@ -284,6 +291,8 @@ class LiveConsumer(AsyncConsumer):
             self._expiry_timer = loop.call_later(max(seconds, 0.0), self._expire)
         self.display.connection.authenticate(identity)
         self.say(messages.Welcome(identity.subject if identity is not None else None))
+        if self.needs_identity:
+            self._open()
 
     def _expire(self) -> None:
         self.say(ErrorMessage.of(InvalidTokenError("The token has expired.")))

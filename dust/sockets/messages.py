@@ -37,6 +37,7 @@ RESYNC = Closing(4008, "Too far behind. Connect again for the present state.")
 FAILED = Closing(4011, "The server failed. Connect again.")
 TOO_MANY = Closing(4029, "Too many messages.")
 INVALID = Closing(4400, "The address is not valid.")
+UNAUTHENTICATED = Closing(4401, "Sign in to be shown this.")
 NOT_FOUND = Closing(4404, "There is nothing here.")
 
 BY_THE_SERVER = (
@@ -44,7 +45,16 @@ BY_THE_SERVER = (
     Closing(1011, "No pong came for the server's ping."),
     Closing(1012, "The server stops or restarts. Connect again."),
 )
-CLOSINGS = (*BY_THE_SERVER, BINARY, RESYNC, FAILED, TOO_MANY, INVALID, NOT_FOUND)
+CLOSINGS = (
+    *BY_THE_SERVER,
+    BINARY,
+    RESYNC,
+    FAILED,
+    TOO_MANY,
+    INVALID,
+    UNAUTHENTICATED,
+    NOT_FOUND,
+)
 
 
 class ClientMessage(msgspec.Struct, tag_field="type", forbid_unknown_fields=True, frozen=True):

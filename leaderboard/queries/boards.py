@@ -14,6 +14,7 @@ from django.core import signing
 from django.db.models import F
 
 from accounts.models import User
+from accounts.queries import Player, find_player
 from dust import ids
 from dust.livequery.context import Caller
 from leaderboard import rules
@@ -51,12 +52,6 @@ class Page:
 
     standings: list[Standing]
     next_cursor: str | None
-
-
-class _Player(NamedTuple):
-    id: UUID
-    username: str
-    avatar_url: str
 
 
 class _Place(NamedTuple):
@@ -99,9 +94,10 @@ def find_my_entry(board: str, *, caller: Caller | None) -> Standing | None:
     A hidden entry is still shown to its player, without a rank.
 
     :raises BoardNotFoundError: if there is no such board.
+    :raises AccountBannedError: as ``accounts.queries.find_player`` does, and the other refusals.
     """
     rules.check_board(board)
-    player = _find_player(caller)
+    player = find_player(caller)
     entry = _find_entry(board, player)
     if player is None or entry is None:
         return None
@@ -115,9 +111,10 @@ def list_around(
     """Return the caller's entry between as many better and as many worse ones; none if unlisted.
 
     :raises BoardNotFoundError: if there is no such board.
+    :raises AccountBannedError: as ``accounts.queries.find_player`` does, and the other refusals.
     """
     listed = _listed(board)
-    entry = _find_entry(board, _find_player(caller))
+    entry = _find_entry(board, find_player(caller))
     if entry is None or not entry.is_listed:
         return []
     better = _preceding(listed, _place_of(entry), radius)
@@ -129,14 +126,7 @@ def _listed(board: str) -> EntryQuerySet:
     return Entry.objects.listed().filter(board_id=rules.check_board(board))
 
 
-def _find_player(caller: Caller | None) -> _Player | None:
-    if caller is None:
-        return None
-    users = User.objects.filter(issuer=caller.issuer, subject=caller.subject)
-    return next((_Player(*row) for row in users.values_list(*_Player._fields)), None)
-
-
-def _find_entry(board: str, player: _Player | None) -> Entry | None:
+def _find_entry(board: str, player: Player | None) -> Entry | None:
     if player is None:
         return None
     return Entry.objects.filter(board_id=board, user_id=player.id).first()
@@ -166,8 +156,8 @@ def _first_of(near: EntryQuerySet, far: EntryQuerySet, count: int) -> list[Entry
 def _standings(entries: Sequence[Entry], *, is_top: bool) -> list[Standing]:
     """Return what is shown of entries that follow each other on their board."""
     ids = {entry.user_id for entry in entries}
-    users = User.objects.filter(id__in=ids).values_list(*_Player._fields)
-    players = {row[0]: _Player(*row) for row in users}
+    users = User.objects.filter(id__in=ids).values_list(*Player._fields)
+    players = {row[0]: Player(*row) for row in users}
     return [
         _standing(entry, rank, players[entry.user_id])
         for entry, rank in zip(entries, _ranks(entries, is_top=is_top), strict=True)
@@ -194,7 +184,7 @@ def _ranks(entries: Sequence[Entry], *, is_top: bool) -> list[int]:
     return ranks
 
 
-def _standing(entry: Entry, rank: int | None, player: _Player) -> Standing:
+def _standing(entry: Entry, rank: int | None, player: Player) -> Standing:
     return Standing(
         id=entry.id,
         rank=rank,

@@ -55,7 +55,14 @@ def get_rank(board: str, score: int) -> int:
         "highest": [scores_in(node)[1] for node in path],
     }
     with (
-        reading(Entry, columns=["score"], board_id=board, ranked=True, hidden=False),
+        reading(
+            Entry,
+            columns=["score"],
+            board_id=board,
+            ranked=True,
+            hidden=False,
+            suspended=False,
+        ),
         connection.cursor() as cursor,
     ):
         cursor.execute(_RANK, values)
@@ -81,7 +88,7 @@ _RANK = """
         WHERE board_key = %(board)s AND score > (SELECT score FROM reach)
     ) + (
         SELECT count(*) FROM leaderboard_entry
-        WHERE board_id = %(board)s AND ranked AND NOT hidden
+        WHERE board_id = %(board)s AND ranked AND NOT hidden AND NOT suspended
         AND score > %(score)s AND score <= (SELECT score FROM reach)
     )
 """

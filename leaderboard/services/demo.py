@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.db import transaction
 
-from accounts.services import ensure_user
+from accounts.services.players import ensure_user
 from dust.identity import Identity
 from leaderboard.models import Entry
 from leaderboard.rules import COOP, LEVEL_OF_BOARD, MAX_LEVEL, Play, Source

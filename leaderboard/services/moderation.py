@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Collection
+from datetime import datetime
 from uuid import UUID
 
 from django.contrib.admin.models import CHANGE, DELETION, LogEntry
@@ -9,6 +10,7 @@ from django.db import transaction
 
 from leaderboard import rules
 from leaderboard.models import Entry, EntryQuerySet
+from leaderboard.rules import Source
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +54,19 @@ def delete_entries(ids: Collection[UUID], *, reason: str, moderator_id: UUID) ->
         _log(entries, DELETION, f"Deleted: {reason}", moderator_id)
         deleted, _ = _same(entries).delete()
         return deleted
+
+
+def withdraw_entry(board: str, *, user_id: UUID, achieved_at: datetime) -> bool:
+    """Delete a player's entry if it is what the server refereed at that time; return whether it is.
+
+    What they have achieved since stays. The attempt stays, as evidence; they can begin anew.
+    """
+    entries = Entry.objects.filter(board_id=board, user_id=user_id, source=Source.REFEREED)
+    deleted, _ = entries.filter(achieved_at=achieved_at).delete()
+    if deleted:
+        extra = {"action": "leaderboard.withdraw", "board": board, "user": str(user_id)}
+        logger.info("entry withdrawn", extra=extra)
+    return bool(deleted)
 
 
 def _locked(ids: Collection[UUID]) -> EntryQuerySet:

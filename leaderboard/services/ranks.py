@@ -232,7 +232,7 @@ _CORRECTIONS = """
     SELECT node, sum(count)::bigint AS lacking FROM (
         SELECT (score + %(offset)s) >> %(shift)s AS node, count(*) AS count
         FROM leaderboard_entry
-        WHERE board_id = %(board)s AND ranked AND NOT hidden
+        WHERE board_id = %(board)s AND ranked AND NOT hidden AND NOT suspended
         AND score BETWEEN %(lowest)s AND %(highest)s GROUP BY 1
         UNION ALL
         SELECT (score + %(offset)s) >> %(shift)s, -sum(change) FROM leaderboard_rankdelta

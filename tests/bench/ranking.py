@@ -166,5 +166,5 @@ def _fold() -> float:
 
 _COUNT = """
     SELECT 1 + count(*) FROM leaderboard_entry
-    WHERE board_id = %s AND ranked AND NOT hidden AND score > %s
+    WHERE board_id = %s AND ranked AND NOT hidden AND NOT suspended AND score > %s
 """

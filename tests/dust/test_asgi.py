@@ -15,7 +15,7 @@ from django.test import override_settings
 from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 
-from dust.asgi import Application
+from dust.asgi import Application, Worker
 from dust.http import DjangoBridge
 from dust.livequery import runner
 
@@ -158,6 +158,15 @@ class TestDjangoBridge:
         assert answer.header(b"x-request-id") == [b"trace-123"]
         assert answer.header(b"content-type") == [b"application/json"]
 
+    @pytest.mark.parametrize("prefix", settings.LARGE_BODIES)
+    async def test_takes_larger_ones_where_documents_come_in(self, prefix: str) -> None:
+        most = settings.LARGE_BODIES[prefix]
+
+        taken = await ask(f"{prefix}nowhere/", b"x" * most)
+        refused = await ask(f"{prefix}nowhere/", b"x" * most, b"x")
+
+        assert (taken.status, refused.status) == (404, 413)
+
     async def test_forgets_a_request_whose_client_has_gone(self) -> None:
         answer = await ask("/echo/", b"half of", is_cut_off=True)
 
@@ -175,10 +184,22 @@ class TestDjangoBridge:
             "request_id": answer.header(b"x-request-id")[0].decode(),
         }
 
-    async def test_refuses_a_query_that_is_no_text(self) -> None:
-        answer = await ask("/echo/?q=\xff")
+    @pytest.mark.parametrize(
+        ("url", "kind"),
+        [("/echo/?q=\xff", b"text/plain"), ("/echo/", b"text/plain; title*=no-charset''%41")],
+    )
+    async def test_refuses_what_is_no_text_in_the_one_shape(self, url: str, kind: bytes) -> None:
+        offered = ((b"content-type", kind), (b"x-request-id", b"trace-123"))
+
+        answer = await ask(url, b"x", headers=offered)
 
         assert answer.status == 400
+        assert msgspec.json.decode(answer.body) == {
+            "code": "bad_request",
+            "message": "The request could not be understood.",
+            "fields": {},
+            "request_id": "trace-123",
+        }
 
     async def test_streams_without_the_event_loop_waiting(self) -> None:
         answer = await ask("/stream/")
@@ -256,6 +277,7 @@ class TestLifespan:
 
 
 class TestSocketToNowhere:
+    @pytest.mark.parametrize("door", [Application, Worker])
     @pytest.mark.parametrize(
         ("extensions", "refusal"),
         [
@@ -264,8 +286,10 @@ class TestSocketToNowhere:
             (None, "websocket.close"),
         ],
     )
-    async def test_is_refused_as_the_server_can(self, extensions: Any, refusal: str) -> None:
-        application = Application()
+    async def test_is_refused_as_the_server_can(
+        self, door: type[Application | Worker], extensions: Any, refusal: str
+    ) -> None:
+        application = door()
         application._started = True
         sent = []
 

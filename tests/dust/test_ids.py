@@ -1,5 +1,6 @@
 """Ids at the doors, against a second implementation written from the format's description."""
 
+import re
 from uuid import UUID
 
 import pytest
@@ -111,6 +112,10 @@ class TestDecode:
         with pytest.raises(InvalidIdError) as refusal:
             ids.decode(change(text), TABLE)
         assert (refusal.value.code, refusal.value.status) == ("invalid_id", 400)
+
+    @pytest.mark.parametrize("table", [1, TABLE, 2**32 - 1])
+    def test_takes_only_what_looks_like_one(self, table: int) -> None:
+        assert re.fullmatch(ids.PATTERN, ids.encode(table, KEY))
 
     def test_refuses_set_bits_after_the_last_byte(self) -> None:
         text = ids.encode(2**31, KEY)  # 23 bytes leave one bit of the last character unused

@@ -74,6 +74,11 @@ class TestRedact:
             ("GET /x?a=1&refresh_token=abc", "GET /x?a=1&refresh_token=[redacted]"),
             ("postgres://dust:hush@db/dust", "postgres://dust:[redacted]@db/dust"),
             ("redis://:hush@cache:6379/0", "redis://:[redacted]@cache:6379/0"),
+            ("Authorization: Ingest abcdefghijklmnop", "Authorization: Ingest [redacted]"),
+            ("POST /ingest/abc-_1/api/mutation", "POST /ingest/[redacted]/api/mutation"),
+            ("https://host/dust/ingest/abc/api", "https://host/dust/ingest/[redacted]/api"),
+            ("/ingest/abc", "/ingest/[redacted]"),
+            (f"it was dig_0123456789ab_{'A' * 43}.", "it was [redacted]."),
         ],
     )
     def test_takes_secrets_out(self, text: str, left: str) -> None:
@@ -81,7 +86,15 @@ class TestRedact:
 
     @pytest.mark.parametrize(
         "text",
-        ["a plain line", "see https://dust.example/a?page=2&limit=3", "http://[::1]:8000/a@b"],
+        [
+            "a plain line",
+            "see https://dust.example/a?page=2&limit=3",
+            "http://[::1]:8000/a@b",
+            "PUT /api/v1/ingest/pages/9f86d081/",
+            "PUT /api/v1/ingest/levels/desert_level_01/",
+            "PUT /api/v1/ingest/variants/a1b2/",
+            "they ingest pages",
+        ],
     )
     def test_leaves_the_rest_alone(self, text: str) -> None:
         assert redact(text) == text

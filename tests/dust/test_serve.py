@@ -1,23 +1,29 @@
 """Starting and stopping, for real: every server here is a process with a database of its own."""
 
+import json
 import signal
 import socket
 import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
+import jwt
 import psycopg
 import pytest
 from django.core.management import CommandError, call_command
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from dust.identity.providers import Provider
+from dust.identity.tokens import Verifier
 from tests.dust.serving import EMBEDDED, PATIENCE_SECONDS, Process, Serving, manage
 from tests.servers import Server, start_postgres, start_valkey
 
 BOARD = "/ws/leaderboard/solo:1/"
+MOST_BYTES = 64 * 1024
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +70,42 @@ class TestServeOnNothing:
             assert client.get("/admin/login/").status_code == 200
             assert "dust_livequery_cycle_seconds" in client.get("/metrics").text
 
+    def test_can_be_trusted_by_another_server(self, embedded: Serving) -> None:
+        folder = str(embedded.folder / "data")
+        printed = manage("token", "alice", **EMBEDDED | {"DUST_DATA_DIR": folder}).stdout.strip()
+        issuer = jwt.decode(printed, options={"verify_signature": False})["iss"]
+        provider = Provider(issuer, "dust")
+        verifier = Verifier([(provider, provider.load_keys)])
+
+        identity = verifier.verify(printed, now=datetime.now(UTC))
+
+        assert issuer == f"{embedded.url}/local-issuer"
+        assert (identity.issuer, identity.subject) == (issuer, "alice")
+
     def test_answers_sockets(self, embedded: Serving) -> None:
         with connect(embedded.socket_url + BOARD) as board:
             assert board.recv(timeout=PATIENCE_SECONDS)
+
+    def test_takes_64_kib_from_a_socket_at_once_and_no_more(self, embedded: Serving) -> None:
+        with connect(embedded.socket_url + BOARD) as board:
+            board.send("x" * MOST_BYTES)
+            first = _next_error_code(board)
+            board.send("x" * (MOST_BYTES + 1))
+            with suppress(ConnectionClosed):
+                _next_error_code(board)
+
+        assert first == "invalid_message"
+        assert board.close_code == 1009
+
+    def test_compresses_nothing_for_sockets(self, embedded: Serving) -> None:
+        with connect(embedded.socket_url + BOARD, compression="deflate") as board:
+            assert board.request is not None
+            assert board.response is not None
+            offered = board.request.headers["Sec-WebSocket-Extensions"]
+            selected = board.response.headers.get("Sec-WebSocket-Extensions")
+
+        assert offered.startswith("permessage-deflate")
+        assert selected is None
 
     def test_refuses_sockets_to_nowhere(self, embedded: Serving) -> None:
         with pytest.raises(InvalidStatus) as refused:
@@ -75,6 +114,7 @@ class TestServeOnNothing:
         response = refused.value.response
         assert response.status_code == 404
         assert b'"code":"not_found"' in (response.body or b"")
+        assert "without completing handshake" not in embedded.log
 
     def test_seeds_the_empty_database(self, embedded: Serving) -> None:
         assert _count_users(embedded.folder) > 0
@@ -237,6 +277,24 @@ class TestServeOnServices:
         assert tables == (0,)
 
 
+class TestServeWithoutRedis:
+    def test_says_so_in_one_line(self, tmp_path: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as unreliable:
+            unreliable.settimeout(PATIENCE_SECONDS)
+            url = f"redis://127.0.0.1:{unreliable.getsockname()[1]}"
+            with Serving(folder=tmp_path, **EMBEDDED | {"REDIS_URL": url}) as server:
+                while "hints cut off" not in server.log:
+                    unreliable.accept()[0].close()
+                server.stop()
+                lines = [json.loads(line) for line in server.log.splitlines()]
+
+        told = {line["message"]: line for line in lines}
+        assert told.keys() <= {"hints cut off", "hints not sent"}  # the demo's
+        assert len(told) == len(lines)
+        assert not any("exception" in line for line in lines)
+        assert told["hints cut off"]["reason"].startswith("ConnectionError: ")
+
+
 class TestReadiness:
     def test_tells_which_part_has_failed(self, tmp_path: Path) -> None:
         with (
@@ -284,6 +342,13 @@ class TestRunserver:
 
         assert ready.json() == {"status": "ok", "database": "ok"}
         assert top
+
+
+def _next_error_code(board: ClientConnection) -> str:
+    while (message := json.loads(board.recv(timeout=PATIENCE_SECONDS)))["type"] != "error":
+        pass
+    code: str = message["code"]
+    return code
 
 
 def _read_until_closed(board: ClientConnection) -> int | None:

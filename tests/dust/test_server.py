@@ -20,6 +20,9 @@ from dust.server import SOCKET_MESSAGE_BYTES, FrameProtocol, Frames, text_frame
 
 Message = dict[str, Any]
 PATIENCE_SECONDS = 20
+TOO_MANY = 40
+"""So many messages take several times what the kernels have room for."""
+
 CLOSE = Frame(Opcode.CLOSE, (1000).to_bytes(2))
 
 
@@ -179,7 +182,7 @@ class TestFrames:
             drained = asyncio.Event()
             ours.frames.on_drain(drained.set)
             full_before = ours.frames.is_full
-            count = await _fill(theirs, ours)
+            count = _fill(theirs, ours)
             full, buffered = ours.frames.is_full, ours.frames.buffered()
 
             theirs.transport.resume_reading()
@@ -197,7 +200,7 @@ class TestFrames:
         async with connected() as (theirs, ours):
             drained = asyncio.Event()
             ours.frames.on_drain(drained.set)
-            count = await _fill(theirs, ours)
+            count = _fill(theirs, ours)
 
             ours.frames.on_drain(None)
             theirs.transport.resume_reading()
@@ -210,7 +213,7 @@ class TestFrames:
 class TestAbandon:
     async def test_closes_behind_what_is_buffered(self) -> None:
         async with connected() as (theirs, ours):
-            count = await _fill(theirs, ours)
+            count = _fill(theirs, ours)
 
             ours.frames.abandon(4008, "resync")
             ours.write("too late")
@@ -229,7 +232,7 @@ class TestAbandon:
     async def test_cuts_off_a_peer_that_never_reads(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(server, "ABANDON_SECONDS", 0.05)
         async with connected() as (theirs, ours):
-            await _fill(theirs, ours)
+            _fill(theirs, ours)
 
             ours.frames.abandon(4008, "resync")
             first = await ours.receive()
@@ -244,7 +247,7 @@ class TestAbandon:
     ) -> None:
         monkeypatch.setattr(server, "ABANDON_SECONDS", 0.05)
         async with connected() as (theirs, ours):
-            await _fill(theirs, ours)
+            _fill(theirs, ours)
             protocol = ours.frames._protocol
             lost = _notice_loss(protocol, monkeypatch)
 
@@ -327,12 +330,11 @@ def _notice_loss(protocol: FrameProtocol, monkeypatch: pytest.MonkeyPatch) -> as
     return lost
 
 
-async def _fill(theirs: ClientConnection, ours: Socket) -> int:
-    """Write until neither kernel takes any more; return how many messages that were."""
+def _fill(theirs: ClientConnection, ours: Socket) -> int:
+    """Write more than the kernels on both sides hold; return how many messages that were."""
     theirs.transport.pause_reading()
-    count = 0
-    while not ours.frames.is_full:
+    taking = ours.frames._protocol.transport.get_extra_info("socket")
+    taking.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 64 * 1024)  # or it grows to megabytes
+    for _ in range(TOO_MANY):
         ours.write("x" * 60_000)
-        count += 1
-        await asyncio.sleep(0)
-    return count
+    return TOO_MANY

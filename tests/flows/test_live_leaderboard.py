@@ -18,7 +18,6 @@ from tests.players import Players
 from tests.servers import start_postgres, start_valkey
 
 SOLO_1 = "/ws/leaderboard/solo:1/"
-TOO_LARGE = 64 * 1024 + 1
 
 
 @pytest.fixture(scope="module")
@@ -75,12 +74,6 @@ class TestNewcomer:
 
         assert socket.subprotocol == "dust.v1"
         assert (message["entry"]["username"], message["entry"]["score"]) == ("alice", -5)
-
-    def test_who_says_too_much_at_once_is_closed(self, server: Serving) -> None:
-        with connect(server.socket_url + SOLO_1) as socket:
-            socket.send("x" * TOO_LARGE)
-
-            assert close_code(socket) == 1009
 
 
 class TestRestart:

@@ -1,50 +1,92 @@
-"""A socket whose peer stops reading costs little, delays nobody, and ends; the server is real."""
+"""Sockets whose peers stop reading cost little, delay nobody, and end; the server is real."""
 
+import itertools
 import json
+import os
 import re
+import secrets
 import socket
-import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar
+from typing import ClassVar
+from urllib.parse import urlsplit
 
 import httpx
-from websockets.frames import Frame, Opcode
+import psycopg
+import pytest
+from django.db import connection
+from websockets.frames import Close, Frame, Opcode
 from websockets.streams import StreamReader
 from websockets.sync.client import ClientConnection, connect
 
 from tests.dust.serving import EMBEDDED, PATIENCE_SECONDS, Serving
 from tests.players import Players
+from tests.servers import start_valkey
 
 SOLO_1 = "/ws/leaderboard/solo:1/"
-PLAYERS = 100
-"""So many fit on a board's longest page, which makes each message some 24 KB long."""
+PLAYERS = 60
+"""They make each message of a whole board some 14 KB long."""
 
 SLOW_READERS = 20
-ROUNDS = 80
-MOST_GROWTH_BYTES = 16 * 1024 * 1024
+ROUNDS = 50
+SETTLED_AFTER = 5
+MOST_ROUNDS = 200
+"""How many messages at most the kernels and the server hold for a reader, many times over."""
+
+MOST_GROWTH_BYTES = 6 * 1024 * 1024
 """What the messages of all rounds would take for all slow readers is twice as much."""
 
-MOST_PINGS = 100
+METRICS_TOKEN = "metrics"
+
+MOST_PINGS = 200
 """Fifty times as many as the server sends while it gives up a reader."""
 
-IMPATIENT = """
+OBEDIENT = """
+import os
 import sys
+import threading
 import django
 django.setup()
 from django.core.management import execute_from_command_line
 from dust import server
 from dust.sockets import consumer
-consumer.PING_SECONDS = 0.2
-server.ABANDON_SECONDS = float(sys.argv.pop())
+
+def obey():
+    while order := os.read(0, 1000):
+        exec(order)
+
+consumer.PING_SECONDS = 0.1
+threading.Thread(target=obey, daemon=True).start()
 execute_from_command_line(sys.argv)
 """
 
 
-class ImpatientServing(Serving):
-    """The same server, which gives up slow readers at once, and their connections soon after."""
+class ObedientServing(Serving):
+    """The same server, which pings often, and is patient or not as it is told."""
 
-    program: ClassVar[tuple[str, ...]] = ("-c", IMPATIENT)
+    program: ClassVar[tuple[str, ...]] = ("-c", OBEDIENT)
+
+    def bears(self, *, missed_pings: int, abandon_seconds: float | None = None) -> None:
+        """Say when a reader is given up from now on, and how much later it is cut off."""
+        assert self._process.stdin is not None
+        order = f"consumer.MISSED_PINGS = {missed_pings}\n"
+        if abandon_seconds is not None:
+            order += f"server.ABANDON_SECONDS = {abandon_seconds}\n"
+        self._process.stdin.write(order.encode())
+
+    def metric(self, name: str) -> float:
+        headers = {"Authorization": f"Bearer {METRICS_TOKEN}"}
+        text = httpx.get(f"{self.url}/metrics", headers=headers).text
+        found = re.search(rf"^dust_livequery_{name}_total (\S+)$", text, re.MULTILINE)
+        assert found, text
+        return float(found[1])
+
+    def resident_bytes(self) -> int:
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        found = re.search(r"^VmRSS:\s+(\d+) kB$", status, re.MULTILINE)
+        assert found
+        return int(found[1]) * 1024
 
 
 class StuckReader:
@@ -70,143 +112,172 @@ class StuckReader:
     def __exit__(self, *_error: object) -> None:
         self.socket.close()
 
-    def read_on(self) -> list[Frame]:
-        """Read after all; return every frame up to the close or the end of the connection."""
-        with self.socket.makefile("rb") as stream:
-            while stream.readline() != b"\r\n":
-                pass
-            frames: list[Frame] = []
-            while not frames or frames[-1].opcode is not Opcode.CLOSE:
-                try:
-                    frames.append(read_frame(stream))
-                except EOFError:
-                    break
-        return frames
+    def is_connected(self) -> bool:
+        """Return whether the kernel still holds the server's end of the connection."""
+        far, near = self.socket.getpeername()[1], self.socket.getsockname()[1]
+        ends = f":{far:04X} ", f":{near:04X} 01 "  # 01: established
+        connections = Path("/proc/net/tcp").read_text().splitlines()
+        return any(all(end in line for end in ends) for line in connections)
 
+    def read_on(self) -> tuple[list[int], Close]:
+        """Read after all; return the best scores that it was sent, and why it was closed."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1024 * 1024)
+        scores: list[int] = []
+        for frame in self._frames():
+            if frame.opcode is Opcode.CLOSE:
+                return scores, Close.parse(frame.data)
+            if (score := best_score(bytes(frame.data))) is not None:
+                scores.append(score)
+        raise AssertionError("The connection ended without a close.")
 
-def read_frame(stream: BinaryIO) -> Frame:
-    """Read one frame.
+    def _frames(self) -> Iterator[Frame]:
+        reader = StreamReader()
+        parsing = self._parse(reader)
+        while data := self.socket.recv(65536):
+            reader.feed_data(data)
+            while (frame := next(parsing)) is not None:
+                yield frame
 
-    :raises EOFError: if the stream ends before the frame does.
-    """
-    reader = StreamReader()
-    parsing = Frame.parse(reader.read_exact, mask=False)
-    try:
+    @staticmethod
+    def _parse(reader: StreamReader) -> Iterator[Frame | None]:
+        """Yield every frame, and None where there is too little of one."""
+        while (yield from reader.read_line(8192)) != b"\r\n":
+            pass
         while True:
-            next(parsing)
-            if not (byte := stream.read(1)):
-                raise EOFError
-            reader.feed_data(byte)
-    except StopIteration as parsed:
-        frame: Frame = parsed.value
-        return frame
+            yield (yield from Frame.parse(reader.read_exact, mask=False))
 
 
-def fill_board(server: Serving, players: Players) -> None:
-    for number in range(PLAYERS):
-        players.submit(server, f"player {number}", 1_000_000)
+def best_score(text: str | bytes) -> int | None:
+    """Return the best score that a message shows, None if it shows none."""
+    results = json.loads(text).get("results")
+    return results[0]["score"] if results else None
 
 
-def play(server: Serving, players: Players, quick: ClientConnection, score: int) -> float:
-    """Submit a score and return after how many seconds the quick reader had seen it."""
-    started = time.monotonic()
-    players.submit(server, f"player {score % PLAYERS}", score)
-    while _best_score(quick.recv(timeout=PATIENCE_SECONDS)) != score:
-        pass
-    return time.monotonic() - started
+class Count:
+    """By how much one of the server's metrics has grown since this was made."""
+
+    def __init__(self, server: ObedientServing, name: str) -> None:
+        self._server = server
+        self._name = name
+        self._before = server.metric(name)
+
+    def __call__(self) -> int:
+        return int(self._server.metric(self._name) - self._before)
 
 
-def _best_score(text: str | bytes) -> Any:
-    message = json.loads(text)
-    return message["results"][0]["score"] if message["type"] == "top" else None
+class Game:
+    """A full board on a server: somebody plays, and a quick reader sees every score."""
+
+    def __init__(self, server: ObedientServing, players: Players, quick: ClientConnection) -> None:
+        self.server = server
+        self._players = players
+        self._quick = quick
+        self._scores = itertools.count(2_000_000)
+        for number in range(PLAYERS):
+            players.submit(server, f"player {number}", 1_000_000)
+
+    def play(self, rounds: int = 1) -> None:
+        """Submit better and better scores, each when the quick reader has seen the one before."""
+        for score in itertools.islice(self._scores, rounds):
+            self._players.submit(self.server, f"player {score % PLAYERS}", score)
+            while best_score(self._quick.recv(timeout=PATIENCE_SECONDS)) != score:
+                pass
+
+    def play_until_behind(self, readers: int) -> None:
+        """Play until so many cannot be sent any more, and nobody tries to for a while."""
+        skipped = Count(self.server, "outbox_skips")
+        before = -1
+        for _ in range(0, MOST_ROUNDS, SETTLED_AFTER):
+            self.play(SETTLED_AFTER)
+            if skipped() == before >= readers:
+                return
+            before = skipped()
+        raise AssertionError("Some are still sent more.")
+
+    def wait_until_given_up(self, readers: int) -> None:
+        """Wait until so many have been closed, by the pings that the quick reader is sent."""
+        closed = Count(self.server, "sockets_closed_slow")
+        self.server.bears(missed_pings=2)
+        for _ in range(MOST_PINGS):
+            if closed() >= readers:
+                return
+            self.await_ping()
+        raise AssertionError("Some were not closed.")
+
+    def await_ping(self) -> None:
+        assert self._quick.recv(timeout=PATIENCE_SECONDS)
 
 
-def metric(server: Serving, name: str) -> float:
-    text = httpx.get(f"{server.url}/metrics").text
-    found = re.search(rf"^dust_livequery_{name}_total (\S+)$", text, re.MULTILINE)
-    assert found, text
-    return float(found[1])
+@contextmanager
+def services() -> Iterator[dict[str, str]]:
+    """Lend what the suite runs on: a database on its PostgreSQL and a Valkey, or nothing."""
+    if connection.vendor != "postgresql":
+        yield {**EMBEDDED, "METRICS_TOKEN": METRICS_TOKEN}
+        return
+    url = urlsplit(os.environ["DATABASE_URL"])
+    name = f"flow_{secrets.token_hex(4)}"
+    with (
+        start_valkey() as valkey,
+        psycopg.connect(url._replace(path="/postgres").geturl(), autocommit=True) as maintenance,
+    ):
+        maintenance.execute(f'CREATE DATABASE "{name}"')
+        try:
+            yield {
+                "DATABASE_URL": url._replace(path=f"/{name}").geturl(),
+                "REDIS_URL": valkey.url,
+                "METRICS_TOKEN": METRICS_TOKEN,
+            }
+        finally:
+            maintenance.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
 
 
-def resident_bytes(server: Serving) -> int:
-    status = Path(f"/proc/{server.pid}/status").read_text()
-    found = re.search(r"^VmRSS:\s+(\d+) kB$", status, re.MULTILINE)
-    assert found
-    return int(found[1]) * 1024
+@pytest.fixture(scope="module")
+def game(tmp_path_factory: pytest.TempPathFactory, django_db_setup: None) -> Iterator[Game]:
+    folder = tmp_path_factory.mktemp("slow")
+    with (
+        services() as environment,
+        Players(folder / "data") as players,
+        ObedientServing(folder=folder, **environment) as server,
+        connect(f"{server.socket_url}{SOLO_1}?limit=1") as quick,
+    ):
+        yield Game(server, players, quick)
 
 
-def is_connected(server: Serving, reader: StuckReader) -> bool:
-    """Return whether the kernel still holds the server's end of the reader's connection."""
-    ends = f":{server.port:04X} ", f":{reader.socket.getsockname()[1]:04X} 01 "  # 01: established
-    return any(
-        all(end in line for end in ends) for line in Path("/proc/net/tcp").read_text().splitlines()
-    )
-
-
-def play_until_given_up(
-    server: Serving, players: Players, quick: ClientConnection, *, first: int
-) -> None:
-    score = first
-    while metric(server, "sockets_closed_slow") == 0:
-        play(server, players, quick, score)
-        score += 1
-
-
-class TestSlowReader:
-    def test_costs_little_memory_and_delays_nobody(self, tmp_path: Path) -> None:
+class TestSlowReaders:
+    def test_cost_little_and_delay_nobody_and_are_told_to_come_back(self, game: Game) -> None:
+        game.server.bears(missed_pings=1_000_000, abandon_seconds=60)
+        alone = Count(game.server, "reruns")
+        game.play(ROUNDS)
+        needed = alone()
         with ExitStack() as stack:
-            players = stack.enter_context(Players(tmp_path / "data"))
-            server = stack.enter_context(Serving(folder=tmp_path, **EMBEDDED))
-            fill_board(server, players)
-            quick = stack.enter_context(connect(server.socket_url + SOLO_1))
-            play(server, players, quick, 2_000_000)
-            alone = [play(server, players, quick, 2_000_001 + n) for n in range(20)]
-            for number in range(SLOW_READERS):  # each with messages of its own
-                stack.enter_context(StuckReader(server, f"{SOLO_1}?limit={PLAYERS - number}"))
-            play(server, players, quick, 2_000_100)
-            before = resident_bytes(server)
-            beside = [play(server, players, quick, 2_000_101 + n) for n in range(ROUNDS)]
-            growth = resident_bytes(server) - before
-            skipped = metric(server, "outbox_skips")
+            readers = [  # each with a query of its own
+                stack.enter_context(StuckReader(game.server, f"{SOLO_1}?limit={PLAYERS - number}"))
+                for number in range(SLOW_READERS)
+            ]
+            game.play_until_behind(SLOW_READERS)
+            before, beside = game.server.resident_bytes(), Count(game.server, "reruns")
+            game.play(ROUNDS)
+            growth, run = game.server.resident_bytes() - before, beside()
+            game.wait_until_given_up(SLOW_READERS)
+            ends = [reader.read_on() for reader in readers]
 
-        assert skipped > SLOW_READERS
         assert growth < MOST_GROWTH_BYTES
-        assert sorted(beside)[ROUNDS // 2] < max(alone) + 1
+        assert needed >= ROUNDS
+        assert run <= needed + SLOW_READERS
+        assert {closing.code for _, closing in ends} == {4008}
+        for scores, _ in ends:
+            assert scores == sorted(scores) != []
 
-    def test_is_told_to_come_back(self, tmp_path: Path) -> None:
-        with (
-            Players(tmp_path / "data") as players,
-            ImpatientServing("30", folder=tmp_path, **EMBEDDED) as server,
-        ):
-            fill_board(server, players)
-            with (
-                connect(server.socket_url + SOLO_1) as quick,
-                StuckReader(server, f"{SOLO_1}?limit=100") as slow,
-            ):
-                play_until_given_up(server, players, quick, first=2_000_000)
-                *frames, last = slow.read_on()
-
-        scores = [score for frame in frames if (score := _best_score(bytes(frame.data)))]
-        assert scores == sorted(scores)
-        assert last.opcode is Opcode.CLOSE
-        assert last.data[:2] == (4008).to_bytes(2)
-
-    def test_is_cut_off_if_it_never_reads(self, tmp_path: Path) -> None:
-        with (
-            Players(tmp_path / "data") as players,
-            ImpatientServing("0.2", folder=tmp_path, **EMBEDDED) as server,
-        ):
-            fill_board(server, players)
-            with (
-                connect(server.socket_url + SOLO_1) as quick,
-                StuckReader(server, f"{SOLO_1}?limit=100") as slow,
-            ):
-                before = is_connected(server, slow)
-                play_until_given_up(server, players, quick, first=2_000_000)
-                pings = 0
-                while is_connected(server, slow) and pings < MOST_PINGS:
-                    assert quick.recv(timeout=PATIENCE_SECONDS)  # a ping, time and again
-                    pings += 1
+    def test_are_cut_off_if_they_never_read(self, game: Game) -> None:
+        game.server.bears(missed_pings=1_000_000, abandon_seconds=0.2)
+        with StuckReader(game.server, f"{SOLO_1}?limit={PLAYERS}") as reader:
+            game.play_until_behind(1)
+            before = reader.is_connected()
+            game.wait_until_given_up(1)
+            pings = 0
+            while reader.is_connected() and pings < MOST_PINGS:
+                game.await_ping()
+                pings += 1
 
         assert before
         assert pings < MOST_PINGS

@@ -15,7 +15,7 @@ EXEMPT = {
     "dust/livequery/clock.py",
     "dust/livequery/fanout.py",
     "dust/livequery/writing.py",
-    "dust/management/commands/serve.py",
+    "dust/management/starting.py",
 }
 DECLARING = {"reading", "unnoticed"}
 RAW = {"cursor", "extra", "raw", "RawSQL"}

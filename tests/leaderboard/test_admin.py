@@ -9,8 +9,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.models import User
+from dust import admin
 from dust.livequery.testing import assert_live
-from leaderboard import admin
 from leaderboard.models import Attempt, Entry
 from tests.factories import AttemptFactory, EntryFactory, UserFactory, create_boards
 
@@ -122,11 +122,14 @@ class TestPages:
         assert answer.status_code == 403
         assert Entry.objects.count() == 1
 
-    def test_do_not_keep_a_user_from_being_deleted(self, client: Client, entry: Entry) -> None:
-        answer = client.post(f"/admin/accounts/user/{entry.user_id}/delete/", {"post": "yes"})
+    def test_outlive_the_account_of_their_player(self, client: Client, entry: Entry) -> None:
+        action = {"action": "delete_accounts", "_selected_action": [entry.user_id]}
+        action["reason"] = "asked for it"
+
+        answer = client.post("/admin/accounts/user/", action)
 
         assert answer.status_code == 302
-        assert not Entry.objects.exists()
+        assert Entry.objects.get().user.username == "Deleted archivist"
 
 
 class TestActions:

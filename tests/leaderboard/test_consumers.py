@@ -11,6 +11,7 @@ from channels.routing import URLRouter
 from django.test import Client
 
 from accounts.models import User
+from accounts.services import bans
 from dust.identity import local_issuer
 from dust.livequery import runner
 from dust.livequery.engine import Engine
@@ -155,9 +156,12 @@ class TestTop:
         assert shown(top) == [(1, "bob", 20)]
         assert top["next_cursor"]
 
-    @pytest.mark.parametrize("limit", ["0", "101", "ten", "1.5", "-1"])
-    async def test_is_refused_in_impossible_lengths(self, sockets: Sockets, limit: str) -> None:
-        async with sockets.connect(f"{SOLO_3}?limit={limit}") as peer:
+    @pytest.mark.parametrize(
+        "query",
+        ["limit=0", "limit=101", "limit=ten", "limit=1.5", "limit=-1", "limit=3&limit=3", "top=3"],
+    )
+    async def test_is_refused_in_impossible_lengths(self, sockets: Sockets, query: str) -> None:
+        async with sockets.connect(f"{SOLO_3}?{query}") as peer:
             error = await peer.receive()
             closing = await peer.closing()
 
@@ -239,6 +243,38 @@ class TestMe:
 
         assert resumed == {"type": "unchanged", "what": "me", "version": version}
         assert shown(top) == [(1, "alice", 20)]
+
+
+class TestRefusal:
+    async def test_reaches_open_sockets_within_a_second_and_ends_with_the_ban(
+        self, sockets: Sockets
+    ) -> None:
+        await submit("alice", 10)
+        alice = await runner.run(User.objects.get)
+        moderator = await runner.run(partial(UserFactory.create, username="mod", staff=True))
+        said: dict[str, Any] = {"by": moderator, "now": datetime.now(UTC)}
+        async with sockets.connect(token=token("alice")) as peer:
+            peer.say("watch_me")
+            await peer.until("me")
+            async with asyncio.timeout(1):
+                await runner.run(partial(bans.ban_user, alice, reason="a bot", until=None, **said))
+                refused = await peer.until("error")
+            await runner.run(partial(bans.unban_user, alice, reason="no bot", **said))
+            me = await peer.until("me")
+
+        assert (refused["code"], refused["what"]) == ("account_banned", "me")
+        assert me["entry"]["rank"] == 1
+
+    async def test_is_told_to_a_deleted_player_too(self, sockets: Sockets) -> None:
+        await submit("alice", 10)
+        async with sockets.connect(token=token("alice")) as peer:
+            peer.say("watch_me")
+            await peer.until("me")
+            delete = partial(Client().delete, "/api/v1/me/", headers=bearer("alice"))
+            assert (await runner.run(delete)).status_code == 202
+            refused = await peer.until("error")
+
+        assert refused["code"] == "account_deleted"
 
 
 class TestAround:

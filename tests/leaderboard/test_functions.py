@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from accounts.models import User
-from accounts.services import update_profile
+from accounts.services.players import update_profile
 from dust.livequery.context import Caller
 from dust.livequery.errors import InvalidArgumentsError
 from dust.livequery.execution import run_query, run_query_alone

@@ -1,9 +1,12 @@
 """What moderators do to entries."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.db import connection
 
 from accounts.models import User
 from dust.livequery.testing import Watch, assert_live
@@ -114,3 +117,28 @@ class TestModeration:
 
         with assert_live("leaderboard:top", {"board": BOARD}, bystanders=(elsewhere,)):
             getattr(moderation, name)([entry.id], reason="a bot", moderator_id=moderator.id)
+
+
+@pytest.mark.django_db(transaction=True)
+class TestModerators:
+    def test_at_work_on_the_same_entries_do_it_once_between_them(
+        self, alice: User, moderator: User, now: datetime
+    ) -> None:
+        players = UserFactory.create_batch(20)
+        ids = [submit(player, 1000, now).best.id for player in players]
+        together = threading.Barrier(4)
+
+        def hide(number: int) -> int:
+            try:
+                together.wait(timeout=30)
+                found = ids if number % 2 else ids[::-1]
+                return moderation.hide_entries(found, reason="bots", moderator_id=moderator.id)
+            finally:
+                connection.close()
+
+        with ThreadPoolExecutor(4) as pool:
+            hidden = list(pool.map(hide, range(4)))
+
+        assert sorted(hidden) == [0, 0, 0, 20]
+        assert LogEntry.objects.count() == 20
+        assert get_rank(BOARD, 0) == 1

@@ -49,7 +49,7 @@ SCORES = st.one_of(
 
 def are_exact(*scores: int) -> bool:
     """Return whether these scores have the ranks that counting the entries gives them."""
-    listed = Entry.objects.filter(board_id=BOARD, ranked=True, hidden=False)
+    listed = Entry.objects.filter(board_id=BOARD).filter(ranked=True, hidden=False, suspended=False)
     there = list(listed.values_list("score", flat=True))
     counted = [1 + sum(other > score for other in there) for score in scores]
     return [get_rank(BOARD, score) for score in scores] == counted
@@ -61,14 +61,18 @@ def submit(player: User, score: int, source: Source = Source.MATCH) -> None:
 
 
 def write(players: list[User], seed: int) -> None:
-    """Submit for some time, and delete now and then."""
+    """Submit for some time; delete, hide and unhide now and then."""
     luck = random.Random(seed)  # noqa: S311 - the same in every run
     for _ in range(60):
         player = luck.choice(players)
-        if luck.random() < 0.8:
+        if luck.random() < 0.7:
             submit(player, luck.randint(0, 50))
-        else:
-            Entry.objects.filter(user=player).delete()
+            continue
+        moderate = getattr(moderation, f"{luck.choice(['delete', 'hide', 'unhide'])}_entries")
+        ids = list(
+            Entry.objects.filter(user__in=luck.sample(players, 3)).values_list("id", flat=True)
+        )
+        moderate(ids, reason="a test", moderator_id=players[0].id)
 
 
 def _in_thread(work: Callable[[], T]) -> T:
@@ -309,7 +313,13 @@ class TestRanksOfEntriesWrittenByOthers:
         assert get_rank(BOARD, 0) == 4
 
     @pytest.mark.parametrize(
-        ("change", "rank"), [({"score": -5}, 4), ({"hidden": True}, 4), ({"ranked": False}, 4)]
+        ("change", "rank"),
+        [
+            ({"score": -5}, 4),
+            ({"hidden": True}, 4),
+            ({"suspended": True}, 4),
+            ({"ranked": False}, 4),
+        ],
     )
     def test_follow_an_update(
         self, entries: list[Entry], change: dict[str, Any], rank: int

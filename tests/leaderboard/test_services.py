@@ -340,18 +340,6 @@ class TestSubmitIsNoticed:
             submit(bob, 5000, now)
 
 
-class TestRemovePlayer:
-    def test_leaves_nothing_of_theirs(self, alice: User, bob: User, now: datetime) -> None:
-        for player in (alice, bob):
-            submit(player, 1000, now)
-
-        scores.remove_player(alice.id)
-
-        assert {entry.user for entry in Entry.objects.all()} == {bob}
-        assert {attempt.user for attempt in Attempt.objects.all()} == {bob}
-        assert get_rank(BOARD, 0) == 2
-
-
 class TestTables:
     @pytest.mark.parametrize(
         "wrong",

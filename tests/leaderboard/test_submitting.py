@@ -13,6 +13,7 @@ from dust import ids
 from dust.identity import local_issuer
 from dust.livequery.testing import Watch, assert_live
 from leaderboard import rules
+from leaderboard.errors import InvalidPlayError
 from leaderboard.models import Attempt, Entry
 from tests.rest import BOARDS, PLAY, SOLO_3, get, restore_boards, submit, unspend_limits
 
@@ -101,22 +102,22 @@ class TestSubmit:
     @pytest.mark.parametrize(
         ("field", "value", "limit"),
         [
-            ("score", rules.MAX_SCORE + 1, "at most 9007199254740991"),
-            ("score", rules.MIN_SCORE - 1, "at least -9007199254740991"),
-            ("score", 10**400, "at most"),
+            ("score", rules.MAX_SCORE + 1, "a whole number from -9007199254740991 to 90"),
+            ("score", rules.MIN_SCORE - 1, "a whole number from -9007199254740991 to 90"),
+            ("score", 10**400, "to 9007199254740991"),
             ("score", 12.5, "a whole number"),
             ("score", "1250", "a whole number"),
             ("score", True, "a whole number"),
             ("score", None, "null"),
-            ("accuracy", 100.01, "at most 100"),
-            ("accuracy", -0.01, "at least 0"),
+            ("accuracy", 100.01, "a number from 0 to 100"),
+            ("accuracy", -0.01, "a number from 0 to 100"),
             ("accuracy", "87", "a number"),
             ("accuracy", False, "a number"),
-            ("level", 0, "at least 1"),
-            ("level", 11, "at most 10"),
+            ("level", 0, "a whole number from 1 to 10"),
+            ("level", 11, "a whole number from 1 to 10"),
             ("level", 2.5, "a whole number"),
-            ("pages_completed", -1, "at least 0"),
-            ("pages_completed", 101, "at most 100"),
+            ("pages_completed", -1, "a whole number from 0 to 100"),
+            ("pages_completed", 101, "a whole number from 0 to 100"),
             ("combo", 9, "Unknown"),
         ],
     )
@@ -130,6 +131,16 @@ class TestSubmit:
         assert (named, limit in message) == (field, True)
         assert not Attempt.objects.exists()
         assert not User.objects.exists()
+
+    @pytest.mark.parametrize("field", PLAY)
+    def test_says_the_same_of_a_limit_as_the_rules_do(self, client: Client, field: str) -> None:
+        changed: dict[str, Any] = {field: 10**17}
+
+        answer = submit(client, **changed)
+
+        with pytest.raises(InvalidPlayError) as refusal:
+            rules.check_play("solo:3", rules.Play(**PLAY | changed))
+        assert answer.json()["fields"] == refusal.value.fields
 
     def test_refuses_the_level_of_another_board(self, client: Client) -> None:
         answer = submit(client, level=4)

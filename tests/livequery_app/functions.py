@@ -1,14 +1,24 @@
 """Live functions over the test models, of each kind and access."""
 
+import os
+import signal
+import threading
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
 import msgspec
 from django.db.models import Sum
 
 from dust.errors import ForbiddenError
 from dust.livequery.actions import ActionContext
 from dust.livequery.context import MutationContext, QueryContext
+from dust.livequery.errors import WriteConflictError
 from dust.livequery.registry import (
     Lease,
     action,
+    internal_action,
+    internal_mutation,
     internal_query,
     mutation,
     query,
@@ -133,6 +143,131 @@ def act(ctx: ActionContext, args: TeamArgs) -> int:
     ctx.run_mutation("test:addTeam", {"name": args.name})
     count: int = ctx.run_query("test:internal", {})
     return count
+
+
+class LaterArgs(msgspec.Struct, forbid_unknown_fields=True):
+    """What to schedule, in how many seconds or at what time."""
+
+    path: str
+    args: dict[str, Any]
+    seconds: float = 0
+    at: datetime | None = None
+    fails: bool = False
+
+
+@mutation("test:later")
+def later(ctx: MutationContext, args: LaterArgs) -> str:
+    if args.at is None:
+        job = ctx.scheduler.run_after(args.seconds, args.path, args.args)
+    else:
+        job = ctx.scheduler.run_at(args.at, args.path, args.args)
+    if args.fails:
+        raise ForbiddenError
+    return job
+
+
+@action("test:laterByAction")
+def later_by_action(ctx: ActionContext, args: LaterArgs) -> str:
+    job = ctx.scheduler.run_after(args.seconds, args.path, args.args)
+    if args.fails:
+        raise RuntimeError("a secret")
+    return job
+
+
+class CancelArgs(msgspec.Struct, forbid_unknown_fields=True):
+    job: str
+    fails: bool = False
+
+
+@mutation("test:cancel")
+def cancel(ctx: MutationContext, args: CancelArgs) -> bool:
+    done = ctx.scheduler.cancel(args.job)
+    if args.fails:
+        raise ForbiddenError
+    return done
+
+
+@action("test:cancelByAction")
+def cancel_by_action(ctx: ActionContext, args: CancelArgs) -> bool:
+    return ctx.scheduler.cancel(args.job)
+
+
+@internal_mutation("test:note")
+def note(ctx: MutationContext, args: TeamArgs) -> None:
+    """Tell who calls and when by the name of a new team."""
+    caller = ctx.identity.subject if ctx.identity else "nobody"
+    Team.objects.create(name=args.name, motto=f"{caller} {ctx.now.isoformat()}")
+
+
+@internal_action("test:noteByAction")
+def note_by_action(ctx: ActionContext, args: TeamArgs) -> None:
+    ctx.run_mutation("test:note", {"name": args.name})
+
+
+@mutation("test:conflict")
+def conflict(ctx: MutationContext, args: TeamArgs) -> None:
+    raise WriteConflictError
+
+
+@action("test:crash")
+def crash(ctx: ActionContext, args: TeamArgs) -> None:
+    ctx.run_query("test:fails", {"name": args.name})
+
+
+begun, may_end = threading.Event(), threading.Event()
+
+
+@internal_action("test:hold")
+def hold(ctx: ActionContext, args: NoArgs) -> None:
+    """Tell that it has begun, and wait until it may end."""
+    begun.set()
+    assert may_end.wait(30)
+
+
+class PipeArgs(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    pipe: str
+
+
+@internal_action("test:waitForPipe")
+def wait_for_pipe(ctx: ActionContext, args: PipeArgs) -> None:
+    """Write that it has begun, and end when somebody opens the pipe."""
+    ctx.run_mutation("test:addTeam", {"name": args.name})
+    Path(args.pipe).read_text()
+
+
+@internal_mutation("test:waitForPipeInside")
+def wait_for_pipe_inside(ctx: MutationContext, args: PipeArgs) -> None:
+    """Write, and commit when somebody opens the pipe."""
+    Team.objects.create(name=args.name)
+    Path(args.pipe).read_text()
+
+
+class DieArgs(msgspec.Struct, forbid_unknown_fields=True):
+    """Whose file marks that the process has died once."""
+
+    name: str
+    marker: str
+
+
+@internal_mutation("test:dieOnce")
+def die_once(ctx: MutationContext, args: DieArgs) -> None:
+    """Write, and the first time be killed before that has committed."""
+    Team.objects.create(name=args.name)
+    _die_once(Path(args.marker))
+
+
+@internal_action("test:dieOnceByAction")
+def die_once_by_action(ctx: ActionContext, args: DieArgs) -> None:
+    """Write, and the first time be killed before it is told that the action has ended."""
+    ctx.run_mutation("test:addTeam", {"name": args.name})
+    _die_once(Path(args.marker))
+
+
+def _die_once(marker: Path) -> None:
+    if not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 presence: list[tuple[str, str]] = []

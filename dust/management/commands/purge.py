@@ -1,4 +1,4 @@
-"""``manage.py purge``: what ``serve`` does by itself, for deployments that run no ``serve``."""
+"""``manage.py purge``: what a worker does by itself, to have it done now."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -12,9 +12,13 @@ from dust.livequery.purge import purge
 class Command(BaseCommand):
     """Delete what the engine no longer needs."""
 
-    help = "Deletes old idempotency records and change rows."
+    help = "Deletes old idempotency records, change rows and jobs that are over."
 
     @override
     def handle(self, *args: Any, **options: Any) -> None:
-        report = purge(now=datetime.now(UTC))
-        self.stdout.write(f"requests: {report.requests}, changes: {report.changes}")
+        now, deleted, may_go_on = datetime.now(UTC), 0, True
+        while may_go_on:
+            report = purge(now=now)
+            deleted += report.deleted
+            may_go_on = report.may_go_on
+        self.stdout.write(f"rows deleted: {deleted}")

@@ -101,6 +101,40 @@ class TestToken:
         assert identity.subject == "alice"
 
 
+class TestName:
+    def test_is_where_it_is_served_in_tokens_and_documents(self, client: Client) -> None:
+        local_issuer.serve_at("http://localhost:9000")
+
+        claims = jwt.decode(token("alice").strip(), options={"verify_signature": False})
+        document = client.get("/local-issuer/.well-known/openid-configuration").json()
+
+        assert claims["iss"] == document["issuer"] == "http://localhost:9000/local-issuer"
+
+    def test_may_change_and_players_stay_who_they_are(self) -> None:
+        printed = []
+        for port in (8000, 9000):
+            local_issuer.serve_at(f"http://localhost:{port}")
+            printed.append(token("alice").strip())
+
+        identities = [verify_token(each, now=datetime.now(UTC)) for each in printed]
+
+        assert {identity.issuer for identity in identities} == {local_issuer.ISSUER}
+
+    @pytest.mark.parametrize(
+        "name",
+        [
+            "http://localhost:8000/local-issuer/",
+            "http://localhost:8000/a/local-issuer",
+            "/local-issuer",
+            "http:///local-issuer",
+            7,
+            None,
+        ],
+    )
+    def test_is_an_address_and_that_path(self, name: object) -> None:
+        assert not local_issuer.PROVIDER.is_named(name)
+
+
 class TestKey:
     def test_is_for_the_owners_eyes_only(self, data_dir: Path) -> None:
         token("alice")

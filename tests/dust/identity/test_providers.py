@@ -30,7 +30,10 @@ class TestClerk:
     def test_is_named_as_clerk_names_it_in_tokens(self, domain: str) -> None:
         assert clerk(domain) == Provider("https://happy-fox-42.clerk.accounts.dev", "convex")
 
-    @pytest.mark.parametrize("domain", ["http://clerk.example", "ftp://clerk.example", "/"])
+    @pytest.mark.parametrize(
+        "domain",
+        ["http://clerk.example", "ftp://clerk.example", "/", "foo", "foo bar.example", "https://"],
+    )
     def test_is_reached_over_https_only(self, domain: str) -> None:
         with pytest.raises(ValueError, match="https"):
             clerk(domain)
@@ -63,6 +66,7 @@ class TestParseProviders:
             CUSTOM | {"algorithm": "none"},
             CUSTOM | {"algorithm": "ES256"},
             CUSTOM | {"issuer": "local-staff"},
+            CUSTOM | {"issuer": "deleted"},
             CUSTOM | {"jwks": "http://x.example/keys"},
             CUSTOM | {"jwks": "/etc/passwd"},
             CUSTOM | {"jwks": "data:application/json;base64"},
@@ -120,7 +124,14 @@ class TestSettings:
 
     @pytest.mark.parametrize(
         ("name", "value"),
-        [("CLERK_JWT_ISSUER_DOMAIN", "http://clerk.example"), ("AUTH_PROVIDERS", "{}")],
+        [
+            ("CLERK_JWT_ISSUER_DOMAIN", "http://clerk.example"),
+            ("CLERK_JWT_ISSUER_DOMAIN", "foo"),
+            ("CLERK_WEBHOOK_SECRET", "whsec_"),
+            ("CLERK_WEBHOOK_SECRET", "whsec_c2hvcnQ="),
+            ("CLERK_WEBHOOK_SECRET", "whsec_not base64"),
+            ("AUTH_PROVIDERS", "{}"),
+        ],
     )
     def test_stop_the_boot_with_the_variables_name(
         self, name: str, value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -253,7 +253,7 @@ def crash(server: Server) -> None:
         os.kill(victim.info.backend_pid, signal.SIGKILL)
         with pytest.raises(psycopg.OperationalError):
             witness.execute("SELECT pg_sleep(30)")
-    server.start()
+    server.wait_until_ready_again()
 
 
 class TestMarkApplied:

@@ -59,10 +59,9 @@ def _key(commit: Commit) -> tuple[str, int]:
 
 @pytest.mark.django_db(transaction=True)
 class TestEveryCommit:
-    @pytest.mark.parametrize("_size", ["share", pytest.param("full", marks=pytest.mark.soak)])
     @given(steps=STEPS)
     def test_is_found_once_by_the_first_snapshot_that_shows_it(
-        self, _size: str, steps: list[tuple[str, int]]
+        self, steps: list[tuple[str, int]]
     ) -> None:
         story = Story()
         with contextlib.ExitStack() as stack:

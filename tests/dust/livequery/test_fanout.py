@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from dust.livequery import changes, fanout
 from dust.livequery.changes import Commit, encode_writes
-from dust.livequery.fanout import Fanout
+from dust.livequery.fanout import Fanout, UnheardError
 from dust.livequery.hints import GROUP, MESSAGE_TYPE, Announcer, Hints, make_shared_layer
 from dust.livequery.readset import TableWrite
 from dust.livequery.runner import Runner
@@ -81,6 +81,23 @@ class Layer(InMemoryChannelLayer):
         await asyncio.wait_for(self.joins.get(), 30)
 
 
+class ClosedLayer(Layer):
+    """One that cannot be reached so many times."""
+
+    refusals = 0
+
+    @override
+    async def new_channel(self, prefix: str = "specific.") -> str:
+        self.refusals -= 1
+        if self.refusals >= 0:
+            raise ConnectionError("Error 111 connecting.\nRefused.")
+        return await super().new_channel(prefix)
+
+
+def logged(caplog: pytest.LogCaptureFixture, start: str) -> list[logging.LogRecord]:
+    return [record for record in caplog.records if record.message.startswith(start)]
+
+
 @pytest.fixture(autouse=True)
 def no_polls(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave nothing to chance: what is asked for is asked for a reason."""
@@ -106,6 +123,22 @@ class TestHearing:
         await layer.group_send(GROUP, hints(commit(1), commit(2)))
 
         assert await ear.next() == [commit(1), commit(2)]
+
+    async def test_tells_that_a_job_is_due(self, layer: Layer) -> None:
+        due = asyncio.Event()
+        fanout = Fanout(
+            deliver=lambda _commits: None,
+            catch_up=lambda: None,
+            due=due.set,
+            make_layer=lambda: layer,
+        )
+        await fanout.start()
+        await layer.joined()
+
+        await layer.group_send(GROUP, Hints("aaaa", 1, [], is_due=True).message())
+
+        await asyncio.wait_for(due.wait(), 30)
+        await fanout.stop()
 
     async def test_ignores_what_this_process_said(self, ear: Ear, layer: Layer) -> None:
         await layer.group_send(GROUP, hints(commit(1, origin=changes.ORIGIN)))
@@ -189,8 +222,31 @@ class TestJoining:
 
         assert await ear.next() == [commit(1)]
         await ear.fanout.stop()
-        outages = [record for record in caplog.records if record.message == "hints cut off"]
-        assert len(outages) == 1
+        cut_off, back = logged(caplog, "hints")
+        assert (cut_off.message, back.message) == ("hints cut off", "hints are back")
+        assert cut_off.reason == f"UnheardError: {UnheardError.__doc__}"  # type: ignore[attr-defined]
+
+    async def test_that_fails_is_one_line_in_the_log_until_it_succeeds(
+        self, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        monkeypatch.setattr(fanout, "BEAT_SECONDS", 0.001)
+        monkeypatch.setattr(fanout, "FIRST_PAUSE_SECONDS", 0.001)
+        layer = ClosedLayer()
+        ear = Ear(lambda: layer)
+
+        for _ in range(2):
+            layer.refusals = 3
+            await ear.fanout.start()
+            await layer.joined()
+            await layer.group_send(GROUP, hints(commit(1)))
+            await ear.next()
+            await ear.fanout.stop()
+
+        lines = logged(caplog, "hints")
+        assert [line.message for line in lines] == 2 * ["hints cut off", "hints are back"]
+        assert not any(line.exc_info for line in lines)
+        reason = "ConnectionError: Error 111 connecting. Refused."
+        assert lines[0].reason == reason  # type: ignore[attr-defined]
 
     async def test_lasts_through_silence(
         self, layer: Layer, monkeypatch: pytest.MonkeyPatch
@@ -332,11 +388,10 @@ def announcer(valkey: Server) -> Iterator[Announcer]:
 
 @pytest.fixture
 async def far_ear(
-    valkey: Server, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    valkey: Server, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[tuple[Ear, ReportingLayer]]:
     monkeypatch.setattr(fanout, "BEAT_SECONDS", 0.05)
     monkeypatch.setattr(fanout, "FIRST_PAUSE_SECONDS", 0.01)
-    caplog.set_level(logging.CRITICAL, "channels_redis")
     layer = ReportingLayer()
     ear = Ear(lambda: layer)
     yield ear, layer
@@ -356,7 +411,11 @@ class TestOverValkey:
         assert await ear.next() == [commit(1)]
 
     async def test_recovers_by_itself_when_the_server_does(
-        self, valkey: Server, announcer: Announcer, far_ear: tuple[Ear, ReportingLayer]
+        self,
+        valkey: Server,
+        announcer: Announcer,
+        far_ear: tuple[Ear, ReportingLayer],
+        caplog: pytest.LogCaptureFixture,
     ) -> None:
         ear, layer = far_ear
         await ear.fanout.start()
@@ -374,6 +433,10 @@ class TestOverValkey:
         announcer.announce(commit(3))
 
         assert commit(3) in await ear.next()
+        lines = logged(caplog, "")
+        told = [line.message for line in lines if line.name == fanout.__name__]
+        assert told == ["hints cut off", "hints are back"]
+        assert not any(line.exc_info for line in lines)
 
     async def test_starts_before_the_server_does(
         self, valkey: Server, announcer: Announcer, far_ear: tuple[Ear, ReportingLayer]

@@ -8,7 +8,7 @@ from channels.layers import BaseChannelLayer
 from prometheus_client import REGISTRY
 from typing_extensions import override
 
-from dust.livequery import hints
+from dust.livequery import changes, hints
 from dust.livequery.changes import Commit
 from dust.livequery.hints import GROUP, MOST_BYTES, MOST_IN_ONE_MESSAGE, Announcer, Hints
 from dust.livequery.readset import TableWrite
@@ -31,7 +31,7 @@ class RecordingLayer(BaseChannelLayer):
         assert self.is_open.wait(30)
         hints = Hints.parse(message)
         if hints.number == self.refused:
-            raise ConnectionError
+            raise ConnectionError("no route")
         assert group == GROUP
         self.sent.append(hints)
 
@@ -73,6 +73,28 @@ class TestAnnouncer:
 
         said = [each for message in layer.sent for each in message.unpack()]
         assert said == [commit(1), commit(2)]
+
+    def test_says_that_a_job_is_due(self, announcer: Announcer, layer: RecordingLayer) -> None:
+        announcer.announce_due()
+        announcer.close()
+
+        [message] = layer.sent
+        assert (message.origin, message.number, message.commits) == (changes.ORIGIN, 1, [])
+        assert message.is_due
+
+    def test_says_so_once_beside_what_came_meanwhile(
+        self, announcer: Announcer, layer: RecordingLayer
+    ) -> None:
+        close_for_a_while(layer, announcer)
+        announcer.announce_due()
+        announcer.announce(commit(2))
+        announcer.announce_due()
+        layer.is_open.set()
+        announcer.close()
+
+        first, second = layer.sent
+        assert (first.is_due, first.unpack()) == (False, [commit(1)])
+        assert (second.is_due, second.unpack()) == (True, [commit(2)])
 
     def test_sends_in_one_message_what_came_while_it_was_busy(
         self, announcer: Announcer, layer: RecordingLayer
@@ -117,7 +139,7 @@ class TestAnnouncer:
         assert [message.number for message in layer.sent] == [1, 3]
 
     def test_goes_on_after_the_layer_has_failed_and_leaves_a_hole(
-        self, announcer: Announcer, layer: RecordingLayer
+        self, announcer: Announcer, layer: RecordingLayer, caplog: pytest.LogCaptureFixture
     ) -> None:
         before = dropped()
         layer.refused = 1
@@ -130,6 +152,10 @@ class TestAnnouncer:
         assert [each for message in layer.sent for each in message.unpack()] == [commit(2)]
         assert [message.number for message in layer.sent] == [2]
         assert dropped() - before == 1
+        refused, sent_again = caplog.records
+        assert (refused.message, sent_again.message) == ("hints not sent", "hints are sent again")
+        assert refused.reason == "ConnectionError: no route"  # type: ignore[attr-defined]
+        assert refused.exc_info is None
 
     def test_ends_in_time_though_the_layer_hangs(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(hints, "FLUSH_SECONDS", 0.01)

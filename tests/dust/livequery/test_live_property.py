@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Any
 
-import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from typing_extensions import override
@@ -190,8 +189,3 @@ class LiveSetMachine(RuleBasedStateMachine):
 
 
 TestLiveSetMachine = LiveSetMachine.TestCase
-
-
-@pytest.mark.soak
-class TestLiveSetMachineAtLength(LiveSetMachine.TestCase):  # type: ignore[misc, valid-type]
-    pass

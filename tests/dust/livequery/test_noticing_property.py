@@ -1,7 +1,7 @@
 """No result is ever stale: queries by every key and arbitrary ones, during arbitrary writes."""
 
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 
@@ -134,19 +134,22 @@ def _refusable() -> Iterator[None]:
         counts["refused"] += 1
 
 
+Record = Callable[[str, object], None]
+
+
 class TestNoticing:
-    def test_leaves_no_result_stale(self) -> None:
-        self.run(settings(max_examples=20, stateful_step_count=20))
+    def test_leaves_no_result_stale(self, record_property: Record) -> None:
+        self.run(settings(max_examples=20, stateful_step_count=20), record_property)
 
     @pytest.mark.soak
-    def test_leaves_no_result_stale_for_long(self) -> None:
-        self.run(settings(max_examples=250, stateful_step_count=40))
+    def test_leaves_no_result_stale_for_long(self, record_property: Record) -> None:
+        self.run(settings(max_examples=250, stateful_step_count=40), record_property)
 
-    def run(self, how_long: settings) -> None:
+    def run(self, how_long: settings, record: Record) -> None:
         counts.clear()
 
         run_state_machine_as_test(Watching, settings=how_long)
 
         share = counts["needless"] / counts["re-runs"]
-        print(f"\n{dict(counts)}; {share:.0%} of the re-runs were needless")  # noqa: T201
+        record("needless re-runs", f"{share:.0%} of {dict(counts)}")
         assert counts["left alone"] > counts["re-runs"] > counts["needless"] > 0

@@ -6,9 +6,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import DEFAULT_DB_ALIAS, connection, connections, transaction
 
-from tests.livequery_app.models import Entry
+from dust.livequery.writing import run_write
+from tests.livequery_app.models import Entry, Player, Team
 from tests.livequery_app.noticing import Side, commits, is_touched, reads_of
 
 PATIENCE_SECONDS = 30
@@ -93,6 +94,30 @@ if connection.vendor == "postgresql":
             assert len(heard) == 2
             assert is_touched(reads, heard[1].writes)
 
+        @pytest.mark.parametrize(
+            "delete",
+            [
+                lambda found: found.delete(),  # which looks for what belongs to it before
+                lambda found: found._raw_delete(DEFAULT_DB_ALIAS),
+            ],
+        )
+        def test_to_delete_a_row_that_changes_its_key_meanwhile_tells_the_new_key(
+            self, red: Side, delete: Callable[[Any], object]
+        ) -> None:
+            reads = reads_of(lambda: list(Entry.objects.filter(board="blue")))
+            red.entry.seen_by.clear()
+            found = Entry.objects.filter(pk=red.entry.pk)
+
+            with other_session() as run, commits() as heard:
+                with transaction.atomic():
+                    found.update(board="blue")
+                    deletion = run(lambda: delete(found))
+                    wait_until_somebody_waits()
+                deletion.result(PATIENCE_SECONDS)
+
+            assert not found.exists()
+            assert is_touched(reads, heard[1].writes)
+
         def test_for_a_row_that_no_longer_meets_the_condition_writes_nothing(
             self, red: Side
         ) -> None:
@@ -105,3 +130,61 @@ if connection.vendor == "postgresql":
 
             assert Entry.objects.get(board="blue").score == 1
             assert len(heard) == 1
+
+        def test_lets_others_refer_to_a_row_that_is_being_updated(self, red: Side) -> None:
+            def refer() -> None:
+                with transaction.atomic(), connection.cursor() as cursor:
+                    cursor.execute("SET LOCAL lock_timeout = '5s'")
+                    Player.objects.create(name="new", team=red.team)
+
+            with other_session() as run, transaction.atomic():
+                Team.objects.filter(pk=red.team.pk).update(motto="new")
+                run(refer).result(PATIENCE_SECONDS)
+
+            assert red.team.players.filter(name="new").exists()
+
+    @pytest.mark.django_db(transaction=True)
+    class TestSessions:
+        def test_each_tell_what_they_wrote_when_they_commit(self) -> None:
+            def write() -> None:
+                with transaction.atomic():
+                    Team.objects.create(name="theirs")
+                    with transaction.atomic():
+                        Team.objects.create(name="undone by them")
+                        transaction.set_rollback(True)
+
+            with other_session() as run, commits() as heard, transaction.atomic():
+                Team.objects.create(name="ours")
+                savepoint = transaction.savepoint()
+                Team.objects.create(name="undone by us")
+                run(write).result(PATIENCE_SECONDS)
+                transaction.savepoint_rollback(savepoint)
+                Team.objects.create(name="ours too")
+
+            told = [[write.pins["name"] for write in commit.writes] for commit in heard]
+            assert told == [[{"theirs"}], [{"ours"}, {"ours too"}]]
+            assert heard[0].ts < heard[1].ts
+
+        def test_tell_nothing_of_a_try_that_lost_a_conflict(self) -> None:
+            team = Team.objects.create(name="red")
+            tries = iter(["lost", "won"])
+
+            def write() -> None:
+                motto = Team.objects.get(pk=team.pk).motto
+                attempt = next(tries)
+                if attempt == "lost":
+                    with other_session() as run:
+                        other = Team.objects.filter(pk=team.pk)
+                        run(lambda: other.update(motto="theirs")).result(PATIENCE_SECONDS)
+                Player.objects.create(name=attempt)
+                Team.objects.filter(pk=team.pk).update(motto=f"{motto}, ours")
+
+            with commits() as heard:
+                run_write(write, name="test")
+
+            players = [
+                write.pins for commit in heard for write in commit.writes if "player" in write.table
+            ]
+            assert Team.objects.get().motto == "theirs, ours"
+            assert len(heard) == 2
+            assert players == [{"id": {Player.objects.get().pk}, "team_id": {None}}]

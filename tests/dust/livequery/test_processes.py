@@ -22,21 +22,30 @@ from tests.servers import Server, start_valkey
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-class Outage(logging.Handler):
-    """Waits for the fanout to report that the channel layer is lost."""
+class Reports(logging.Handler):
+    """What the fanout reports of the channel layer."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._is_reported = asyncio.Event()
+        self._said: asyncio.Queue[str] = asyncio.Queue()
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
-        if record.getMessage() == "hints cut off":
-            self._is_reported.set()
+        self._said.put_nowait(record.getMessage())
 
-    async def reported(self) -> None:
+    async def say(self, message: str) -> None:
+        """Wait until it has reported this."""
         async with asyncio.timeout(PATIENCE_SECONDS):
-            await self._is_reported.wait()
+            while await self._said.get() != message:
+                pass
+
+
+@pytest.fixture
+def reports() -> Iterator[Reports]:
+    reports = Reports()
+    fanout.logger.addHandler(reports)
+    yield reports
+    fanout.logger.removeHandler(reports)
 
 
 @pytest.fixture
@@ -87,14 +96,16 @@ class TestServers:
 
             await other.is_told(2)
 
+    @pytest.mark.parametrize("victims", [1, pytest.param(30, marks=pytest.mark.soak)])
     async def test_show_the_last_write_of_one_killed_before_it_told(
-        self, door: AwaitedDoor
+        self, door: AwaitedDoor, victims: int
     ) -> None:
-        async with OtherProcess(redis_url=project.REDIS_URL) as victim:
-            status = await victim.write_and_die("red")
+        for count in range(1, victims + 1):
+            async with OtherProcess(redis_url=project.REDIS_URL) as victim:
+                status = await victim.write_and_die(f"the last of {count}")
 
-        assert status == -9
-        await door.until_told(0, 1)
+            assert status == -9
+            await door.until_told(0, count)
 
     async def test_do_without_the_channel_layer(self, door: AwaitedDoor) -> None:
         async with OtherProcess(redis_url=None) as other:
@@ -107,12 +118,16 @@ class TestServers:
             await other.is_told(2)
 
     @pytest.mark.usefixtures("no_polls")
+    @pytest.mark.parametrize("outages", [1, pytest.param(20, marks=pytest.mark.soak)])
     async def test_converge_when_a_lost_channel_layer_is_back(
-        self, valkey: Server, engine: Engine, monkeypatch: pytest.MonkeyPatch
+        self,
+        valkey: Server,
+        engine: Engine,
+        reports: Reports,
+        monkeypatch: pytest.MonkeyPatch,
+        outages: int,
     ) -> None:
         monkeypatch.setattr(fanout, "BEAT_SECONDS", 0.05)
-        outage = Outage()
-        fanout.logger.addHandler(outage)
         await engine.start()
         door = AwaitedDoor()
         engine.connect(door).subscribe("test:internal", {}, internal=True)
@@ -120,13 +135,14 @@ class TestServers:
             await other.write("before")
             await door.until_told(0, 1)
 
-            await asyncio.to_thread(valkey.kill)
-            await outage.reported()
-            await other.write("meanwhile")
-            await asyncio.to_thread(valkey.start)
+            for count in range(1, outages + 1):
+                await asyncio.to_thread(valkey.kill)
+                await reports.say("hints cut off")
+                await other.write(f"during {count}")
+                await asyncio.to_thread(valkey.start)
 
-            await door.until_told(0, 2)
-        fanout.logger.removeHandler(outage)
+                await door.until_told(0, 1 + count)
+                await reports.say("hints are back")
 
 
 class TestCommand:

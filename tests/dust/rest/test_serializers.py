@@ -8,7 +8,7 @@ import pytest
 from rest_framework.exceptions import ValidationError
 
 from dust import ids
-from dust.rest.serializers import Id, Number, Time, WholeNumber
+from dust.rest.serializers import Id, Number, QueryNumber, Text, Time, WholeNumber
 from tests.dust.rest.toys import TOY, Toy
 
 
@@ -27,7 +27,7 @@ class TestShape:
 
         assert refusal.value.detail == {
             "name": ["This field is required."],
-            "weight": ["Must be at most 10."],
+            "weight": ["Must be a whole number from 1 to 10."],
         }
 
     def test_names_a_few_of_the_unknown_fields_and_not_all_of_each(self) -> None:
@@ -62,9 +62,16 @@ class TestWholeNumber:
         with pytest.raises(ValidationError):
             WholeNumber().run_validation(given)
 
-    def test_names_its_limits(self) -> None:
-        with pytest.raises(ValidationError, match="Must be at least -5"):
-            WholeNumber(min_value=-5).run_validation(-6)
+
+class TestQueryNumber:
+    @pytest.mark.parametrize(("given", "read"), [("7", 7), ("-3", -3), ("007", 7)])
+    def test_takes_digits(self, given: str, read: int) -> None:
+        assert QueryNumber().run_validation(given) == read
+
+    @pytest.mark.parametrize("given", ["", "seven", "7.5", "7e3", "9" * 1001])
+    def test_refuses_whatever_else_a_query_string_may_hold(self, given: str) -> None:
+        with pytest.raises(ValidationError, match=r"Must be a whole number\."):
+            QueryNumber().run_validation(given)
 
 
 class TestNumber:
@@ -76,6 +83,52 @@ class TestNumber:
     def test_refuses_texts_truth_values_and_what_no_float_can_hold(self, given: Any) -> None:
         with pytest.raises(ValidationError):
             Number().run_validation(given)
+
+
+class TestLimit:
+    """One sentence names it, whichever side of it a value is on and whichever door it came by."""
+
+    @pytest.mark.parametrize(
+        ("limits", "sentence"),
+        [
+            ({"min_value": -5, "max_value": 5}, "Must be a whole number from -5 to 5."),
+            ({"min_value": 0, "max_value": 5}, "Must be a whole number from 0 to 5."),
+            ({"min_value": -5}, "Must be a whole number of at least -5."),
+            ({"max_value": 5}, "Must be a whole number of at most 5."),
+        ],
+    )
+    @pytest.mark.parametrize("field", [WholeNumber, QueryNumber])
+    def test_of_whole_numbers_is_named(
+        self, field: Any, limits: dict[str, int], sentence: str
+    ) -> None:
+        given = [7.5, -6 if "min_value" in limits else None, 6 if "max_value" in limits else None]
+
+        for value in filter(None, given):
+            with pytest.raises(ValidationError) as refusal:
+                field(**limits).run_validation(value if field is WholeNumber else str(value))
+            assert refusal.value.detail == [sentence]
+
+    @pytest.mark.parametrize("given", [-0.1, 1.1, "1"])
+    def test_of_numbers_is_named(self, given: Any) -> None:
+        with pytest.raises(ValidationError) as refusal:
+            Number(min_value=0, max_value=1).run_validation(given)
+
+        assert refusal.value.detail == ["Must be a number from 0 to 1."]
+
+    @pytest.mark.parametrize(
+        ("options", "given", "sentence"),
+        [
+            ({"max_length": 3}, "long", "Must be 1 to 3 characters long."),
+            ({"max_length": 3}, "", "Must be 1 to 3 characters long."),
+            ({"max_length": 3, "min_length": 2}, "x", "Must be 2 to 3 characters long."),
+            ({"max_length": 3, "allow_blank": True}, "long", "Must be at most 3 characters long."),
+        ],
+    )
+    def test_of_texts_is_named(self, options: dict[str, Any], given: str, sentence: str) -> None:
+        with pytest.raises(ValidationError) as refusal:
+            Text(**options).run_validation(given)
+
+        assert refusal.value.detail == [sentence]
 
 
 class TestTime:

@@ -63,6 +63,8 @@ class TestDocument:
         assert toy["description"] == "Shows the thing, and more on request."
         assert toy["parameters"] == {"which": {"enum": ["one", "two"]}}
         assert set(toy["bindings"]["ws"]["query"]["properties"]) == {"version", "size", "broken"}
+        assert toy["bindings"]["ws"]["query"]["additionalProperties"] is False
+        assert "`invalid_arguments`, and a close with 4400" in described["info"]["description"]
 
     def test_says_what_may_be_said_by_whom(self) -> None:
         described = describe([TOY], server={"host": "localhost", "protocol": "ws"})

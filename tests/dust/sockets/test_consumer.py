@@ -10,7 +10,8 @@ from dust.livequery.execution import ServerError
 from dust.sockets import consumer
 from dust.sockets.outbox import PlainOutbox
 from tests.dust.sockets.conftest import Connect
-from tests.dust.sockets.toy import MakeBelieveEngine
+from tests.dust.sockets.toy import MakeBelieveEngine, ToyConsumer, ToyOptions
+from tests.sockets import PATIENCE_SECONDS, Peer
 
 
 class TestOpening:
@@ -74,14 +75,39 @@ class TestOpening:
         async with connect(f"/?version={past.version}") as peer:
             assert (await peer.receive())["size"] == 2
 
-    async def test_refuses_an_address_that_is_not_valid(self, connect: Connect) -> None:
-        async with connect("/?size=huge") as peer:
+    @pytest.mark.parametrize(
+        ("query", "fault"),
+        [
+            ("size=huge", "at `$.size`"),
+            ("size=", "at `$.size`"),
+            ("size=1&size=2", "Give it once - at `$.size`"),
+            ("version=&version=", "Give it once - at `$.version`"),
+            ("weight=1", "unknown field `weight`"),
+            ("weight", "unknown field `weight`"),
+            ("Size=1", "unknown field `Size`"),
+        ],
+    )
+    async def test_refuses_an_address_that_is_not_valid(
+        self, engine: MakeBelieveEngine, connect: Connect, query: str, fault: str
+    ) -> None:
+        async with connect(f"/?{query}") as peer:
             error = await peer.receive()
             code, _reason = await peer.closing()
 
         assert (error["type"], error["code"]) == ("error", "invalid_arguments")
-        assert "$.size" in error["message"]
+        assert fault in error["message"]
         assert code == 4400
+        assert engine.connections[0].is_closed
+
+    async def test_takes_all_that_may_be_asked_for_at_once(
+        self, engine: MakeBelieveEngine, connect: Connect
+    ) -> None:
+        result = engine.show("thing", {"size": 1})
+        async with connect(f"/?size=2&broken=false&version={result.version}") as peer:
+            resumed = await peer.receive()
+
+        assert resumed["type"] == "unchanged"
+        assert ToyConsumer.latest.options == ToyOptions(version=result.version, size=2)
 
     async def test_that_fails_closes_the_socket_for_now(
         self, connect: Connect, caplog: pytest.LogCaptureFixture
@@ -259,6 +285,20 @@ class TestMessages:
         async with connect() as peer:
             for _ in range(10):
                 await peer.silence()
+
+
+class TestPeer:
+    @pytest.mark.parametrize("error", [RuntimeError("There is no route."), None])
+    async def test_fails_where_it_is_never_accepted(self, error: Exception | None) -> None:
+        async def application(scope: Any, receive: Any, send: Any) -> None:
+            if error is not None:
+                raise error
+
+        with pytest.raises(AssertionError) as failure:
+            async with asyncio.timeout(PATIENCE_SECONDS), Peer(application):
+                pass
+
+        assert failure.value.__cause__ is error
 
 
 class TestEnd:

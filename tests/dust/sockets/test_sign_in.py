@@ -147,8 +147,11 @@ class TestWhileATokenIsVerified:
         async with connect() as peer:
             peer.say("hello", token="a.b.c")
             await verification.begun()
-        await asyncio.sleep(0)
+            verifying = ToyConsumer.latest._verifying
+        assert verifying is not None
+        await asyncio.wait([verifying])
 
+        assert verifying.cancelled()
         assert engine.connections[0].is_closed
         assert asyncio.all_tasks() == {asyncio.current_task()}
 

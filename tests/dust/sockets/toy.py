@@ -5,7 +5,6 @@ import itertools
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-import msgspec
 from typing_extensions import override
 
 from dust.errors import ConflictError, DustError, NotFoundError
@@ -16,6 +15,7 @@ from dust.livequery.live import Transition
 from dust.sockets import messages
 from dust.sockets.consumer import LiveConsumer
 from dust.sockets.messages import ClientMessage, ServerMessage
+from dust.sockets.options import Options
 
 
 class MakeBelieveEngine:
@@ -84,7 +84,7 @@ class MakeBelieveConnection:
             self.door.deliver(Transition(0, news))
 
 
-class ToyOptions(msgspec.Struct):
+class ToyOptions(Options, frozen=True):
     """How to begin."""
 
     version: str | None = None
