@@ -263,7 +263,8 @@ LARGE_BODIES = dict.fromkeys(("/api/v1/ingest/", "/admin/archives/"), 16 * 1024 
 # --- what it is made of -------------------------------------------------------------------------
 
 INSTALLED_APPS = [
-    "daphne",  # first: its runserver must win over Django's
+    "dust",  # first: its runserver must win over daphne's, and that over Django's
+    "daphne",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -275,7 +276,6 @@ INSTALLED_APPS = [
     "drf_spectacular",
     "drf_spectacular_sidecar",
     "rest_framework",
-    "dust",
     "dust.livequery",
     "accounts",
     "gamesessions",

@@ -19,6 +19,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from dust.identity.providers import Provider
 from dust.identity.tokens import Verifier
+from dust.server import SOCKET_MESSAGE_BYTES
 from tests.dust.serving import EMBEDDED, PATIENCE_SECONDS, Process, Serving, manage
 from tests.servers import Server, start_postgres, start_valkey
 
@@ -339,9 +340,20 @@ class TestRunserver:
             ready = _ask_until_it_listens(port)
             with connect(f"ws://127.0.0.1:{port}{BOARD}") as board:
                 top = board.recv(timeout=PATIENCE_SECONDS)
+                board.send("x" * (SOCKET_MESSAGE_BYTES + 1))
+                code = _read_until_closed(board)
 
         assert ready.json() == {"status": "ok", "database": "ok"}
         assert top
+        assert code == 1006  # daphne drops whom it would tell 1009
+
+    def test_is_refused_beside_a_server_on_sqlite(self, tmp_path: Path) -> None:
+        with Serving(folder=tmp_path, **EMBEDDED):
+            data = str(tmp_path / "data")
+            second = manage("runserver", "--noreload", "0", DUST_DATA_DIR=data, **EMBEDDED)
+
+        assert second.returncode == 1
+        assert "Another process already serves" in second.stderr
 
 
 def _next_error_code(board: ClientConnection) -> str:
