@@ -124,6 +124,13 @@ def expire_ban(ctx: MutationContext, args: BanArgs) -> bool:
     return bans.expire_ban(args.ban, now=ctx.now)
 
 
+# The rows are locked one after the other.
+@internal_mutation("accounts:expireOverdueBans", isolation=Isolation.READ_COMMITTED)
+def expire_overdue_bans(ctx: MutationContext, _args: NoArgs) -> int:
+    """Lift the bans that their own jobs have failed to lift; return how many."""
+    return bans.expire_overdue(now=ctx.now)
+
+
 # The row is locked, and nobody else writes what is erased: whose it was is refused everywhere.
 @internal_mutation(deletion.ERASE, isolation=Isolation.READ_COMMITTED)
 def erase(ctx: MutationContext, args: ErasureArgs) -> bool:
@@ -138,6 +145,7 @@ def resume_erasures(ctx: MutationContext, _args: NoArgs) -> int:
     return deletion.resume_erasures(now=ctx.now)
 
 
+cron("expire overdue bans", "accounts:expireOverdueBans", when=Every(minutes=10))
 cron("resume erasures", "accounts:resumeErasures", when=Every(minutes=10))
 
 

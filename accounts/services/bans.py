@@ -22,6 +22,8 @@ from dust.livequery import scheduler
 EXPIRE = "accounts:expireBan"
 """The function that lifts a ban at its end."""
 
+_MOST_OVERDUE = 100
+
 logger = logging.getLogger(__name__)
 
 Handler = Callable[[UUID, bool], None]
@@ -93,6 +95,13 @@ def expire_ban(ban_id: UUID, *, now: datetime) -> bool:
         _set_banned(user, banned=False)
     logger.info("ban expired", extra={"action": "accounts.unban", "user": str(user_id)})
     return True
+
+
+def expire_overdue(*, now: datetime) -> int:
+    """Lift bans whose end has come and whose job has failed; return how many were lifted."""
+    overdue = Ban.objects.filter(lifted_at__isnull=True, until__lte=now).order_by("until")
+    keys = list(overdue.values_list("id", flat=True)[:_MOST_OVERDUE])
+    return sum(expire_ban(key, now=now) for key in keys)
 
 
 def hold_alone(user_id: UUID) -> User:

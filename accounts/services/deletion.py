@@ -118,7 +118,9 @@ def erase_next(erasure_id: UUID, *, now: datetime) -> bool:
         erasure = unfinished.filter(id=erasure_id).first()
         if erasure is None:
             return True
-        names = list(_parts)
+        # Apps register in the order in which they stand on each other. What refers to other rows
+        # goes before them, or it would go with them, all at once.
+        names = list(reversed(_parts))
         part = erasure.part if erasure.part in _parts else names[0]
         if _parts[part](erasure.user_id):
             part = next(iter(names[names.index(part) + 1 :]), "")

@@ -26,6 +26,7 @@ def die(_key: UUID) -> bool:
 
 if __name__ == "__main__":
     deletion._parts.clear()
-    deletion.register_part("first", lambda _key: True)
+    # What is registered last is erased first.
     deletion.register_part("second", die)
+    deletion.register_part("first", lambda _key: True)
     run_jobs(now=datetime.fromisoformat(sys.argv[1]))

@@ -174,6 +174,21 @@ class TestExpiry:
         assert (imposed.lifted_at, imposed.lifted_by) == (now + timedelta(hours=1), None)
         assert get_rank(BOARD, 0) == 2
 
+    def test_comes_even_if_the_job_for_it_has_failed(
+        self, alice: User, moderator: User, now: datetime
+    ) -> None:
+        ban(alice, moderator, now, until=now + timedelta(hours=1))
+        for_good = UserFactory.create()
+        ban(for_good, moderator, now)
+        Job.objects.filter(path=bans.EXPIRE).update(state="failed")
+
+        run_jobs(now=now + timedelta(minutes=59))
+        assert is_banned(alice)
+
+        run_jobs(now=now + timedelta(hours=2))
+        assert not is_banned(alice)
+        assert is_banned(for_good)
+
     def test_of_a_ban_that_was_lifted_does_nothing(
         self, alice: User, moderator: User, now: datetime
     ) -> None:
