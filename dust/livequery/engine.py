@@ -215,7 +215,8 @@ class Engine:
             self._live.choose(plan, slow=slow)
             outcomes = await lane.run(partial(session.run, plan))
         finally:
-            if session.is_open:
+            if not session.is_over:
+                # Also if cancelled while it opens: its thread does one thing after the other.
                 await lane.run(session.close)
             self._live.install(plan, outcomes)
             await self._send(plan, ts)
@@ -287,14 +288,13 @@ class CycleSession:
     """One cycle's snapshot, held open on its thread from ``open`` to the end of ``run``."""
 
     def __init__(self, read_unseen: Callable[[], list[Commit]]) -> None:
-        self.is_open = False
+        self.is_over = False
         self._read_unseen = read_unseen
         self._stack = contextlib.ExitStack()
 
     def open(self) -> list[Commit]:
         """Take the snapshot; return the commits it shows that were not applied yet."""
         self._stack.enter_context(snapshot())
-        self.is_open = True
         return self._read_unseen()
 
     def run(self, plan: Plan) -> dict[LiveQuery, Outcome]:
@@ -322,7 +322,7 @@ class CycleSession:
 
     def close(self) -> None:
         """Let go of the snapshot."""
-        self.is_open = False
+        self.is_over = True
         self._stack.close()
 
 
