@@ -3,7 +3,6 @@
 They know people by ``clerkId``, the subject of their token.
 """
 
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -15,14 +14,11 @@ from accounts.services import bans, clerk, deletion, players
 from dust.livequery.context import MutationContext, QueryContext
 from dust.livequery.registry import internal_mutation, mutation, query
 from dust.livequery.scheduler import Every, cron
+from dust.livequery.shapes import Args, Millis, NoArgs, milliseconds
 from dust.livequery.transactions import Isolation
 
 
-class NoArgs(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """Nothing."""
-
-
-class SyncArgs(msgspec.Struct, forbid_unknown_fields=True, frozen=True, rename="camel"):
+class SyncArgs(Args, frozen=True):
     """How the caller appears with their identity provider."""
 
     clerk_id: str
@@ -30,7 +26,7 @@ class SyncArgs(msgspec.Struct, forbid_unknown_fields=True, frozen=True, rename="
     avatar_url: str
 
 
-class ByClerkIdArgs(msgspec.Struct, forbid_unknown_fields=True, frozen=True, rename="camel"):
+class ByClerkIdArgs(Args, frozen=True):
     """Whom."""
 
     clerk_id: str
@@ -40,11 +36,11 @@ class UserDocument(msgspec.Struct, frozen=True, rename="camel"):
     """A player as everybody may see them. Times are in milliseconds since the epoch."""
 
     id: str = msgspec.field(name="_id")
-    creation_time: float = msgspec.field(name="_creationTime")
+    creation_time: Millis = msgspec.field(name="_creationTime")
     clerk_id: str
     username: str
     avatar_url: str
-    created_at: float
+    created_at: Millis
 
 
 @query("healthCheck:get")
@@ -81,25 +77,25 @@ def current(ctx: QueryContext, _args: NoArgs) -> UserDocument | None:
 # --- for the server itself ----------------------------------------------------------------------
 
 
-class UpsertArgs(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+class UpsertArgs(Args, frozen=True):
     """Clerk's description of a user, whole."""
 
     data: dict[str, Any]
 
 
-class DeleteArgs(msgspec.Struct, forbid_unknown_fields=True, frozen=True, rename="camel"):
+class DeleteArgs(Args, frozen=True):
     """Whose account."""
 
     clerk_user_id: str
 
 
-class BanArgs(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+class BanArgs(Args, frozen=True):
     """Which ban."""
 
     ban: UUID
 
 
-class ErasureArgs(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+class ErasureArgs(Args, frozen=True):
     """Which erasure."""
 
     erasure: UUID
@@ -152,7 +148,7 @@ cron("resume erasures", "accounts:resumeErasures", when=Every(minutes=10))
 def _shown(account: Account | None) -> UserDocument | None:
     if account is None:
         return None
-    created_at = _milliseconds(account.created_at)
+    created_at = milliseconds(account.created_at)
     return UserDocument(
         id=account.public_id,
         creation_time=created_at,
@@ -161,7 +157,3 @@ def _shown(account: Account | None) -> UserDocument | None:
         avatar_url=account.avatar_url,
         created_at=created_at,
     )
-
-
-def _milliseconds(moment: datetime) -> float:
-    return moment.timestamp() * 1000

@@ -10,6 +10,7 @@ from dust.errors import ForbiddenError, UnauthenticatedError
 from dust.livequery.context import Caller, Context, MutationContext, QueryContext
 from dust.livequery.registry import internal_mutation, internal_query, mutation, query
 from dust.livequery.scheduler import Every, cron
+from dust.livequery.shapes import Args, NoArgs, milliseconds
 from dust.livequery.transactions import Isolation
 from gamesessions import queries, rules
 from gamesessions.errors import SessionNotFoundError, StaleSaveError
@@ -24,14 +25,10 @@ _TRIM = "gamesessions:trim"
 _LOCKED = Isolation.READ_COMMITTED
 
 
-class NoArgs(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """Nothing."""
-
-
 # --- as Convex clients know them ------------------------------------------------------------------
 
 
-class UpdateArgs(msgspec.Struct, forbid_unknown_fields=True, frozen=True, rename="camel"):
+class UpdateArgs(Args, frozen=True):
     """How far the game has come. With a ``version``, only if that is the present one."""
 
     session_id: str
@@ -43,7 +40,7 @@ class UpdateArgs(msgspec.Struct, forbid_unknown_fields=True, frozen=True, rename
     version: int | msgspec.UnsetType = msgspec.UNSET
 
 
-class FinishArgs(msgspec.Struct, forbid_unknown_fields=True, frozen=True, rename="camel"):
+class FinishArgs(Args, frozen=True):
     """How the game came out."""
 
     session_id: str
@@ -144,7 +141,7 @@ def _document(session: queries.Session, caller: Caller) -> Document:
     ended_at = session.ended_at
     return Document(
         id=session.public_id,
-        creation_time=_milliseconds(session.started_at),
+        creation_time=milliseconds(session.started_at),
         user_id=caller.subject,
         score=float(session.score),
         level=float(session.level),
@@ -152,14 +149,10 @@ def _document(session: queries.Session, caller: Caller) -> Document:
         pages_completed=float(session.pages_completed),
         accuracy=session.accuracy,
         status=rules.Status(session.status),
-        started_at=_milliseconds(session.started_at),
+        started_at=milliseconds(session.started_at),
         version=float(session.version),
-        ended_at=msgspec.UNSET if ended_at is None else _milliseconds(ended_at),
+        ended_at=msgspec.UNSET if ended_at is None else milliseconds(ended_at),
     )
-
-
-def _milliseconds(moment: datetime) -> float:
-    return moment.timestamp() * 1000
 
 
 # --- behind our own doors -------------------------------------------------------------------------

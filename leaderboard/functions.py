@@ -7,6 +7,7 @@ import msgspec
 
 from dust.livequery.context import QueryContext
 from dust.livequery.registry import internal_query
+from dust.livequery.shapes import Args
 from leaderboard import rules
 from leaderboard.queries import boards
 from leaderboard.queries.boards import Standing
@@ -31,7 +32,7 @@ class Entry(msgspec.Struct, frozen=True):
     achieved_at: str
 
 
-class TopArgs(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+class TopArgs(Args, frozen=True):
     """Which part of which board."""
 
     board: str
@@ -46,7 +47,7 @@ class TopResult(msgspec.Struct, frozen=True):
     next_cursor: str | None
 
 
-class MeArgs(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+class MeArgs(Args, frozen=True):
     """On which board."""
 
     board: str
@@ -58,7 +59,7 @@ class MeResult(msgspec.Struct, frozen=True):
     entry: Entry | None
 
 
-class AroundArgs(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+class AroundArgs(Args, frozen=True):
     """On which board, and how many entries in each direction."""
 
     board: str

@@ -18,18 +18,9 @@ from archives.services import ingesting, saving, seeding
 from dust.errors import ForbiddenError
 from dust.livequery.context import MutationContext, QueryContext
 from dust.livequery.registry import mutation, query
+from dust.livequery.shapes import Args, Millis, NoArgs, milliseconds
 from gamesessions.errors import SessionNotFoundError
 from gamesessions.queries import parse_id
-
-Millis = float
-
-
-class Args(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """What a function takes."""
-
-
-class NoArgs(Args, frozen=True):
-    """Nothing."""
 
 
 class ProjectArgs(Args, frozen=True):
@@ -275,7 +266,7 @@ D = TypeVar("D", bound=msgspec.Struct)
 
 
 def _as(kind: type[D], row: _Row, document: Mapping[str, Any]) -> D:
-    stamp = {"_id": row.public_id, "_creationTime": _millis(row.created_at)}
+    stamp = {"_id": row.public_id, "_creationTime": milliseconds(row.created_at)}
     return msgspec.convert({**document, **stamp}, kind)
 
 
@@ -285,7 +276,7 @@ def _content(row: Any) -> dict[str, Any]:
         "contentType": row.content_type,
         "difficulty": row.difficulty,
         "isDemo": row.is_demo,
-        "createdAt": _millis(row.created_at),
+        "createdAt": milliseconds(row.created_at),
     }
 
 
@@ -296,9 +287,5 @@ def _archive(row: Any, subject: str) -> dict[str, Any]:
         "items": row.items,
         "totalItems": row.total_items,
         "correctItems": row.correct_items,
-        "savedAt": _millis(row.saved_at),
+        "savedAt": milliseconds(row.saved_at),
     }
-
-
-def _millis(moment: datetime) -> float:
-    return moment.timestamp() * 1000

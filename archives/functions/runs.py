@@ -23,22 +23,13 @@ from dust.errors import UnauthenticatedError
 from dust.livequery.context import Caller, Context, MutationContext, QueryContext
 from dust.livequery.registry import internal_mutation, mutation, query
 from dust.livequery.scheduler import Every, cron
+from dust.livequery.shapes import Args, Millis, NoArgs, milliseconds
 from dust.livequery.transactions import Isolation
-
-Millis = float
 
 # Each of these waits for the one before it, by a lock: see services.runs.
 _LOCKED = Isolation.READ_COMMITTED
 _TRIM = "runs:trim"
 _REFRESH = "archives:refreshBounds"
-
-
-class Args(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
-    """What a function takes."""
-
-
-class NoArgs(Args, frozen=True):
-    """Nothing."""
 
 
 class StartArgs(Args, frozen=True):
@@ -214,7 +205,7 @@ cron("refresh score bounds", _REFRESH, when=Every(hours=1))
 
 def _document(shown: ShownRun) -> RunDocument:
     values = _converted(shown) | {"page": None if shown.page is None else _page(shown.page)}
-    return RunDocument(creation_time=_millis(shown.started_at), **values)
+    return RunDocument(creation_time=milliseconds(shown.started_at), **values)
 
 
 def _page(shown: ShownPage) -> PageDocument:
@@ -224,13 +215,9 @@ def _page(shown: ShownPage) -> PageDocument:
 def _converted(shown: ShownPage | ShownRun) -> dict[str, Any]:
     values = {field.name: getattr(shown, field.name) for field in fields(shown)}
     return {
-        name: _millis(value) if isinstance(value, datetime) else value
+        name: milliseconds(value) if isinstance(value, datetime) else value
         for name, value in values.items()
     }
-
-
-def _millis(moment: datetime) -> Millis:
-    return moment.timestamp() * 1000
 
 
 def _player(ctx: Context) -> Caller:

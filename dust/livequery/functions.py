@@ -1,19 +1,14 @@
 """The engine's own jobs."""
 
-import msgspec
-
 from dust.livequery import recovery
 from dust.livequery.context import MutationContext
 from dust.livequery.purge import purge
 from dust.livequery.registry import internal_mutation
 from dust.livequery.scheduler import Every, cron
+from dust.livequery.shapes import NoArgs
 from dust.livequery.transactions import Isolation
 
 PURGE = "livequery:purge"
-
-
-class NoArgs(msgspec.Struct, forbid_unknown_fields=True):
-    """Nothing."""
 
 
 # Not serializable, since each of its statements is complete in itself, and it touches many rows.
