@@ -28,8 +28,7 @@ from dust.http import DjangoBridge, Receive, Scope, Send, send_error  # noqa: E4
 from dust.livequery import runner  # noqa: E402
 from dust.livequery.engine import JOB_GRACE_SECONDS, get_engine  # noqa: E402
 from dust.server import claim_database  # noqa: E402
-from gamesessions import routing as gamesessions  # noqa: E402
-from leaderboard import routing as leaderboard  # noqa: E402
+from dust.urls import websocket_urlpatterns  # noqa: E402
 
 logger = logging.getLogger(__name__)
 
@@ -147,8 +146,7 @@ def _denying(send: Send) -> Send:
 
 
 _socket_routes: list[Any] = [
-    *gamesessions.websocket_urlpatterns,
-    *leaderboard.websocket_urlpatterns,
+    *websocket_urlpatterns,
     re_path("", refuse_socket),  # type: ignore[arg-type]  # Channels borrows Django's routes
 ]
 

@@ -1,4 +1,4 @@
-"""Every path of the HTTP doors that go through Django."""
+"""Every path: those of sockets, and those of the HTTP doors that go through Django."""
 
 from django.contrib import admin
 from django.templatetags.static import static

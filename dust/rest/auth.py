@@ -1,5 +1,6 @@
 """Who calls a REST endpoint, by a header and nothing else, and what it may ask of its caller."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar
@@ -29,7 +30,7 @@ class Bearer:
     pk = None
 
 
-class HeaderAuthentication(BaseAuthentication):
+class HeaderAuthentication(BaseAuthentication, ABC):
     """Verify what stands behind one scheme in ``Authorization``. Cookies are not looked at.
 
     No header is nobody; one of another scheme is refused.
@@ -38,9 +39,9 @@ class HeaderAuthentication(BaseAuthentication):
     scheme: ClassVar[str]
     refusal: ClassVar[type[DustError]]
 
+    @abstractmethod
     def verify(self, token: str) -> Identity:
         """Return who comes by that, or raise the refusal."""
-        raise NotImplementedError
 
     @override
     def authenticate(self, request: Request) -> tuple[Bearer, Identity] | None:
