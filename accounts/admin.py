@@ -22,11 +22,15 @@ from accounts.errors import InvalidBanError
 from accounts.models import Ban, Erasure, Tombstone, User
 from accounts.queries import search_users
 from accounts.services import bans, deletion
-from dust.admin import BoundedPaginator, LookingAdmin, PlayersSearch, ReasonForm
+from dust.admin import BoundedPaginator, LookingAdmin, M, ReasonForm
 from dust.errors import DustError
 
 MOST_MODERATED_AT_ONCE = 100
 MOST_STAFF_LISTED = 100
+SEARCH_HELP = (
+    "How a player's name begins, or a whole subject, e-mail address, login or id: the first"
+    f" {rules.MOST_USERS_FOUND} players."
+)
 
 Work = Callable[[User, User], None]
 """What is done to a user, and by whom."""
@@ -84,6 +88,23 @@ class StaffFilter(admin.SimpleListFilter):
         return queryset.filter(user_id=chosen) if chosen in known else queryset
 
 
+class PlayersSearch(LookingAdmin[M]):
+    """Finds rows by their player, as ``search_users`` finds those."""
+
+    search_fields: ClassVar[tuple[str, ...]] = ("user__username", "user__subject")
+    search_help_text = SEARCH_HELP
+    players_path: ClassVar[str] = "user_id"
+    """Where the rows' player is, as lookups write it."""
+
+    @override
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[M], search_term: str
+    ) -> tuple[QuerySet[M], bool]:
+        if not search_term:
+            return queryset, False
+        return queryset.filter(**{f"{self.players_path}__in": search_users(search_term)}), False
+
+
 @admin.register(LogEntry)
 class LogAdmin(LookingAdmin[LogEntry]):
     """What staff have done, and why: also to things that are gone."""
@@ -119,10 +140,7 @@ class UserAdmin(DjangoUserAdmin[User]):
     )
     list_filter = ("is_banned", "is_active", "is_staff", "created_at")
     search_fields = ("username",)
-    search_help_text = (
-        "How a name begins, or a whole subject, e-mail address, login or id: the first"
-        f" {rules.MOST_USERS_FOUND}."
-    )
+    search_help_text = SEARCH_HELP
     filter_horizontal = ("groups",)
     readonly_fields = (
         "issuer",

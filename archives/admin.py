@@ -22,6 +22,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from typing_extensions import override
 
+from accounts.admin import PlayersSearch
 from archives.models import (
     Archive,
     Bulky,
@@ -37,7 +38,7 @@ from archives.queries.documents import export_rows
 from archives.rules import content as rules
 from archives.services import credentials, loading, moderation
 from archives.services.loading import Loaded
-from dust.admin import LookingAdmin, PlayersSearch, ReasonForm
+from dust.admin import LookingAdmin, ReasonForm
 from dust.errors import DustError
 from gamesessions.rules import MAX_REASON_LENGTH
 from gamesessions.services.moderation import void_sessions

@@ -10,10 +10,9 @@ from uuid import UUID
 
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ActionForm
-from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, QuerySet
 from django.forms import CharField, TextInput
 from django.http import HttpRequest, HttpResponse
 from django.utils.functional import cached_property
@@ -22,7 +21,6 @@ from typing_extensions import override
 from dust.errors import DustError
 
 MOST_COUNTED = 10_000
-MOST_PLAYERS_FOUND = 200
 MOST_MODERATED_AT_ONCE = 1_000
 
 M = TypeVar("M", bound=Model)
@@ -112,25 +110,3 @@ class LookingAdmin(admin.ModelAdmin[M]):
             self.message_user(request, error.message, messages.ERROR)
         else:
             self.message_user(request, f"{str(name).capitalize()} {done}: {count}.")
-
-
-class PlayersSearch(LookingAdmin[M]):
-    """Finds rows by the beginning of their player's name, or by the player's whole subject."""
-
-    search_fields: ClassVar[tuple[str, ...]] = ("user__username", "user__subject")
-    search_help_text = (
-        f"How a player's name begins (the first {MOST_PLAYERS_FOUND} such players), or a subject."
-    )
-    players_path: ClassVar[str] = "user_id"
-    """Where the rows' player is, as lookups write it."""
-
-    @override
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[M], search_term: str
-    ) -> tuple[QuerySet[M], bool]:
-        if not search_term:
-            return queryset, False
-        named = Q(username__istartswith=search_term) | Q(subject=search_term)
-        users = get_user_model().objects.filter(named).values_list("id", flat=True)
-        found = list(users[:MOST_PLAYERS_FOUND])
-        return queryset.filter(**{f"{self.players_path}__in": found}), False

@@ -9,7 +9,8 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from typing_extensions import override
 
-from dust.admin import PlayersSearch, ReasonForm
+from accounts.admin import PlayersSearch
+from dust.admin import ReasonForm
 from gamesessions.models import GameSession, PlayEvent, Save
 from gamesessions.services import moderation
 

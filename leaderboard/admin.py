@@ -4,7 +4,8 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from dust.admin import LookingAdmin, PlayersSearch, ReasonForm
+from accounts.admin import PlayersSearch
+from dust.admin import LookingAdmin, ReasonForm
 from leaderboard.models import Attempt, Board, Entry
 from leaderboard.services import moderation
 

@@ -1,11 +1,10 @@
 """Players, their other clients and the clock, all at the same moment: each page counts once."""
 
-import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 import hypothesis
 import pytest
@@ -22,8 +21,6 @@ from archives.rules.scoring import solo_bound
 from archives.services import run_ends, runs
 from archives.services.runs import Use
 from dust.errors import DustError
-from dust.livequery.transactions import Isolation
-from dust.livequery.writing import run_write
 from gamesessions.models import GameSession
 from gamesessions.services import moderation, sessions
 from leaderboard.models import Attempt, Entry, ScoreBound
@@ -39,35 +36,11 @@ from tests.archives.playing import (
     seed_variant,
     start,
 )
+from tests.at_once import all_at_once, write
 from tests.factories import UserFactory
 from tests.rest import restore_boards
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-T = TypeVar("T")
-Work = Callable[[], Any]
-
-
-def write(work: Callable[[], T]) -> T:
-    return run_write(work, name="tests.runs", isolation=Isolation.READ_COMMITTED).value
-
-
-def all_at_once(works: Iterable[Work]) -> list[Any]:
-    """Return what each came to, begun together in threads and connections of their own."""
-    waiting = list(works)
-    begin = threading.Barrier(len(waiting))
-
-    def run(work: Work) -> Any:
-        try:
-            begin.wait(timeout=30)
-            return write(work)
-        except DustError as error:
-            return error
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(len(waiting)) as pool:
-        return list(pool.map(run, waiting))
 
 
 @pytest.fixture(autouse=True)
@@ -264,7 +237,7 @@ class TestAnything:
 def do(move: str, key: Any, *, now: datetime) -> None:
     """Make one move as a client does that knows what it has last seen."""
     number = here(key).run.page_number
-    works: dict[str, Work] = {
+    works: dict[str, Callable[[], Any]] = {
         "archive": lambda: runs.archive_page(alice, key, number=number, section_ids=TRUE, now=now),
         "timeout": lambda: run_ends.tick(key, number=number, now=now + timedelta(minutes=5)),
         "next": lambda: runs.begin_next_page(alice, key, number=number + 1, now=now),

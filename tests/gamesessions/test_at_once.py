@@ -1,11 +1,10 @@
 """Many who save, begin and end at the same moment: nothing that was acknowledged is lost."""
 
-import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 import hypothesis
@@ -15,44 +14,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accounts.services import bans
-from dust.errors import DustError
 from dust.identity import Identity
-from dust.livequery.transactions import Isolation
-from dust.livequery.writing import run_write
 from gamesessions import rules
 from gamesessions.errors import SessionOverError, StaleSaveError
 from gamesessions.models import GameSession, PlayEvent, Save
 from gamesessions.rules import Progress, Status
 from gamesessions.services import events, sessions
+from tests.at_once import all_at_once, write
 from tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 alice = Identity("https://issuer.example", "alice")
-
-T = TypeVar("T")
-
-
-def write(work: Callable[[], T]) -> T:
-    return run_write(work, name="tests.saving", isolation=Isolation.READ_COMMITTED).value
-
-
-def all_at_once(works: Iterable[Callable[[], T]]) -> list[T | DustError]:
-    """Return what each came to, begun together in threads and connections of their own."""
-    waiting = list(works)
-    start = threading.Barrier(len(waiting))
-
-    def run(work: Callable[[], T]) -> T | DustError:
-        try:
-            start.wait(timeout=30)
-            return write(work)
-        except DustError as error:
-            return error
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(len(waiting)) as pool:
-        return list(pool.map(run, waiting))
 
 
 class TestSaving:
