@@ -9,12 +9,12 @@ from uuid import UUID
 import msgspec
 
 from accounts import queries
-from accounts.queries import Account
+from accounts.queries import Account, UserId
 from accounts.services import bans, clerk, deletion, players
 from dust.livequery.context import MutationContext, QueryContext
 from dust.livequery.registry import internal_mutation, mutation, query
 from dust.livequery.scheduler import Every, cron
-from dust.livequery.shapes import Args, Millis, NoArgs, milliseconds
+from dust.livequery.shapes import AnyArgs, Args, Millis, NoArgs, milliseconds
 from dust.livequery.transactions import Isolation
 
 
@@ -35,7 +35,7 @@ class ByClerkIdArgs(Args, frozen=True):
 class UserDocument(msgspec.Struct, frozen=True, rename="camel"):
     """A player as everybody may see them. Times are in milliseconds since the epoch."""
 
-    id: str = msgspec.field(name="_id")
+    id: UserId = msgspec.field(name="_id")
     creation_time: Millis = msgspec.field(name="_creationTime")
     clerk_id: str
     username: str
@@ -44,13 +44,13 @@ class UserDocument(msgspec.Struct, frozen=True, rename="camel"):
 
 
 @query("healthCheck:get")
-def check_health(_ctx: QueryContext, _args: NoArgs) -> str:
+def check_health(_ctx: QueryContext, _args: AnyArgs) -> str:
     """Say that functions are answered."""
     return "OK"
 
 
 @mutation("users:sync")
-def sync(ctx: MutationContext, args: SyncArgs) -> str:
+def sync(ctx: MutationContext, args: SyncArgs) -> UserId:
     """Take over the caller's name and picture; return their id."""
     user = players.sync_profile(
         ctx.identity,
@@ -64,7 +64,7 @@ def sync(ctx: MutationContext, args: SyncArgs) -> str:
 
 @query("users:getByClerkId")
 def get_by_clerk_id(ctx: QueryContext, args: ByClerkIdArgs) -> UserDocument | None:
-    """Show a player to somebody who is signed in."""
+    """Show a player to somebody who is signed in; null for nobody."""
     return _shown(queries.find_account(ctx.identity, subject=args.clerk_id))
 
 
@@ -102,7 +102,7 @@ class ErasureArgs(Args, frozen=True):
 
 
 @internal_mutation("users:upsertFromClerk")
-def upsert_from_clerk(ctx: MutationContext, args: UpsertArgs) -> str | None:
+def upsert_from_clerk(ctx: MutationContext, args: UpsertArgs) -> UserId | None:
     """Take over what Clerk says of a user; return their id, null if it was out of date."""
     user = clerk.take_over(args.data, sent_at=None, is_new=False, now=ctx.now)
     return None if user is None else queries.account_of(user).public_id

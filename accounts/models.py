@@ -183,12 +183,14 @@ class Tombstone(models.Model):
 class Erasure(models.Model):
     """How far the erasing of a deleted account has come: ``part`` is the one it is at.
 
-    The row knows nothing of whose the account was, and neither does the user it belongs to.
+    The row knows no more of whose the account was than ``owner``, by which what is stored to answer
+    their requests again is found, and which goes with it. The user it belongs to knows nothing.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     user = models.OneToOneField(User, on_delete=models.CASCADE)
     part = models.CharField(max_length=64, blank=True)
+    owner = models.CharField(max_length=32, blank=True, default="", db_default="")
     requested_at = models.DateTimeField()
     progressed_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True)

@@ -17,11 +17,11 @@ from accounts.errors import REFUSALS, AccountDeletedError
 from accounts.serializers import AccountDeletion, AccountExport, Me, MeChange
 from accounts.services import deletion, exports, players, webhooks
 from dust.errors import DustError
+from dust.limits import Limit
 from dust.livequery.transactions import snapshot
 from dust.rest.auth import IsSignedIn, identity_of
 from dust.rest.errors import BodyTooLargeError, error_body
 from dust.rest.operations import Operation
-from dust.rest.throttle import Limit
 from dust.rest.views import Answer, RestViewSet
 
 EXPORTS = Limit("accounts.export", rules.EXPORTS_PER_HOUR, 3600)
@@ -54,12 +54,18 @@ class MeViewSet(RestViewSet):
 
         return self.write(request, work, name="me.update")
 
-    @Operation(access=IsSignedIn, answers={202: AccountDeletion}, raises=[AccountDeletedError])
+    @Operation(
+        access=IsSignedIn,
+        answers={202: AccountDeletion},
+        raises=[AccountDeletedError],
+        is_impersonal=True,
+    )
     def destroy(self, request: Request) -> Response:
         """Delete the caller's account, for good.
 
         From now on it is refused and nameless; what it holds is erased in the next moments. It is
-        refused until the identity provider announces the same identity anew.
+        refused until the identity provider announces the same identity anew. Only this request,
+        repeated with its Idempotency-Key, is still answered.
         """
         identity, now = identity_of(request), datetime.now(UTC)
 

@@ -284,7 +284,7 @@ class RunAdmin(PlayersSearch[Run]):
 
     @admin.action(description="Void, for a reason", permissions=["void"])
     def void(self, request: HttpRequest, rows: QuerySet[Run]) -> None:
-        """Void the runs' sessions: what they brought to a board is taken out."""
+        """Void the runs' sessions: what they brought to a board counts no more."""
         work = partial(void_sessions, now=datetime.now(UTC))
         self.moderate(request, rows, work, done="voided")
 

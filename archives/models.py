@@ -16,6 +16,7 @@ from uuid_utils.compat import uuid7
 from archives.rules import content as rules
 from archives.rules import runs
 from dust import ids
+from dust.credentials.models import Credential
 from gamesessions.models import GameSession, JsonText
 
 _DIFFICULTIES = (rules.MIN_DIFFICULTY, rules.MAX_DIFFICULTY)
@@ -260,26 +261,13 @@ class Archive(Bulky):
         return ids.encode(GameSession.TABLE_NUMBER, self.session_id)
 
 
-class IngestCredential(models.Model):
-    """Lets a tool write the content of some projects, until it is revoked.
-
-    Its token begins with the ``handle``; of the rest only a digest is kept.
-    """
+class IngestCredential(Credential):
+    """Lets a tool write the content of some projects, until it is revoked."""
 
     TABLE_NUMBER: ClassVar[int] = 10025
+    PREFIX = "dig"
 
-    id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
-    name = models.CharField(max_length=rules.CREDENTIAL_NAME_MAX)
     projects = JsonText()
-    handle = models.CharField(max_length=16, unique=True, editable=False)
-    token_digest = models.CharField(max_length=64, editable=False)
-    created_at = models.DateTimeField(editable=False)
-    last_used_at = models.DateTimeField(null=True, editable=False)
-    revoked_at = models.DateTimeField(null=True, editable=False)
-
-    @override
-    def __str__(self) -> str:
-        return f"{self.name} ({self.handle})"
 
 
 class Run(models.Model):

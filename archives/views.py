@@ -29,23 +29,20 @@ from archives.services.contents import Kept, Outcome
 from dust.errors import DustError, ForbiddenError
 from dust.identity import Identity
 from dust.ids import PATTERN, InvalidIdError
+from dust.limits import Limit
 from dust.livequery.transactions import Isolation, snapshot
 from dust.rest.auth import Anybody, HeaderAuthentication, IsSignedIn, identity_of
 from dust.rest.operations import Operation
 from dust.rest.pages import page, page_of
 from dust.rest.serializers import NoFields, Shape
-from dust.rest.throttle import Limit
 from dust.rest.views import Answer, RestViewSet
 from gamesessions.errors import SessionNotFoundError, SessionRefereedError
 
-SAVES = Limit("archives.save", rules.SAVES_PER_MINUTE, 60)
 EXPORTS = Limit("archives.export", rules.EXPORTS_PER_HOUR, 3600)
-STARTS = Limit("runs.start", runs.STARTS_PER_MINUTE, 60)
-MOVES = Limit("runs.move", runs.MOVES_PER_MINUTE, 60)
 _LUCK = random.SystemRandom()
 
 _NO_RUN = (InvalidIdError, errors.RunNotFoundError, *REFUSALS)
-_NO_SESSION = (SessionNotFoundError, SessionRefereedError)
+_NO_SESSION = (InvalidIdError, SessionNotFoundError, SessionRefereedError)
 _NOT_KEPT = (
     errors.IngestCredentialRequiredError,
     errors.ProjectNotCoveredError,
@@ -268,8 +265,8 @@ class ArchiveViewSet(RestViewSet):
         access=IsSignedIn,
         body=serializers.Items,
         answers={200: serializers.Archive, 201: serializers.Archive},
-        limit=SAVES,
-        raises=[*_NO_SESSION, InvalidIdError, errors.InvalidContentError, *REFUSALS],
+        limit=saving.SAVES,
+        raises=[*_NO_SESSION, errors.InvalidContentError, errors.NoRoomError, *REFUSALS],
     )
     def create(self, request: Request) -> Response:
         """Keep what the caller archived in a session, in place of what was kept of it before.
@@ -330,7 +327,7 @@ def _move(body: type[Shape], *raises: type[DustError]) -> Operation:
         access=IsSignedIn,
         body=body,
         answers={200: serializers.Run},
-        limit=MOVES,
+        limit=refereeing.MOVES,
         raises=[*_NO_RUN, *raises],
     )
 
@@ -344,7 +341,7 @@ class RunViewSet(RestViewSet):
         access=IsSignedIn,
         body=serializers.RunStart,
         answers={201: serializers.Run},
-        limit=STARTS,
+        limit=refereeing.STARTS,
         raises=[errors.InvalidRunError, errors.NothingToPlayError, *REFUSALS],
     )
     def create(self, request: Request) -> Response:

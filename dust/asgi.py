@@ -1,4 +1,4 @@
-"""Where every connection comes in: sockets, health, and Django for the rest of HTTP.
+"""Where every connection comes in: sockets, health, Convex clients, and Django for all other HTTP.
 
 A process that does nothing but run jobs has a door of its own, for probes only.
 """
@@ -8,7 +8,6 @@ import gc
 import logging
 import os
 import sys
-from collections.abc import MutableMapping
 from typing import Any
 
 import django
@@ -23,8 +22,18 @@ from django.urls import re_path  # noqa: E402
 from typing_extensions import override  # noqa: E402
 
 from dust import health  # noqa: E402
+from dust.convex.consumer import SyncConsumer  # noqa: E402
+from dust.convex.http import ConvexDoor  # noqa: E402
 from dust.errors import NotFoundError  # noqa: E402
-from dust.http import DjangoBridge, Receive, Scope, Send, send_error  # noqa: E402
+from dust.http import (  # noqa: E402
+    DjangoBridge,
+    Receive,
+    Scope,
+    Send,
+    can_deny,
+    denying,
+    send_error,
+)
 from dust.livequery import runner  # noqa: E402
 from dust.livequery.engine import JOB_GRACE_SECONDS, get_engine  # noqa: E402
 from dust.server import claim_database  # noqa: E402
@@ -33,8 +42,6 @@ from dust.urls import websocket_urlpatterns  # noqa: E402
 logger = logging.getLogger(__name__)
 
 SWITCH_SECONDS = 0.0005
-
-_DENIAL = "websocket.http.response"
 
 
 class _Door:
@@ -98,12 +105,12 @@ class Application(_Door):
 
     def __init__(self) -> None:
         super().__init__(runs_jobs=settings.RUN_JOBS, job_grace_seconds=JOB_GRACE_SECONDS)
-        self._django = DjangoBridge()
+        self._http_door = ConvexDoor(DjangoBridge())
         self._router: Any = URLRouter(_socket_routes)
 
     @override
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._django(scope, receive, send)
+        await self._http_door(scope, receive, send)
 
     @override
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -132,21 +139,16 @@ def _settle_down() -> None:
 async def refuse_socket(scope: Scope, receive: Receive, send: Send) -> None:
     """Refuse a WebSocket that no path leads to: with 404, or 403 where the server has no other."""
     await receive()
-    if _DENIAL in (scope.get("extensions") or {}):
-        await send_error(NotFoundError(), scope, _denying(send))
+    if can_deny(scope):
+        await send_error(NotFoundError(), scope, denying(send))
     else:
         await send({"type": "websocket.close"})
 
 
-def _denying(send: Send) -> Send:
-    async def deny(message: MutableMapping[str, Any]) -> None:
-        await send({**message, "type": f"websocket.{message['type']}"})
-
-    return deny
-
-
 _socket_routes: list[Any] = [
     *websocket_urlpatterns,
+    # A deployment may have a path of its own, which clients keep.
+    re_path(r"^(?:.+/)?api/(?:(?P<version>[^/]+)/)?sync$", SyncConsumer.as_asgi()),  # type: ignore[arg-type]
     re_path("", refuse_socket),  # type: ignore[arg-type]  # Channels borrows Django's routes
 ]
 

@@ -28,6 +28,12 @@ class DustError(Exception):
         self.retry_after_seconds = retry_after_seconds
         super().__init__(self.message)
 
+    @property
+    def report(self) -> str:
+        """The message, and what is wrong with each field, in one line."""
+        details = (f"{field}: {' '.join(messages)}" for field, messages in self.fields.items())
+        return " ".join([self.message, *details])
+
 
 def _first_paragraph(kind: type[DustError]) -> str:
     paragraph = (kind.__doc__ or kind.__name__).strip().split("\n\n")[0]

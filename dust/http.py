@@ -51,26 +51,12 @@ class DjangoBridge(BaseHandler):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; what its client no longer waits for still runs to its end."""
-        body = bytearray()
-        size = 0
-        limit = limit_for(scope["path"].removeprefix(scope.get("root_path", "")))
-        more = True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                return
-            part = message.get("body", b"")
-            size += len(part)
-            if size <= limit:
-                body += part
-            more = message.get("more_body", False)
-        if size > limit:
-            # Read to its end all the same: clients look at an answer only when they have sent all.
-            await send_error(BodyTooLargeError(), scope, send)
-            return
         try:
-            response = await run(partial(self._respond, scope, bytes(body)))
-        except BadRequestError as exc:
+            body = await read_body(receive, limit=limit_for(path_of(scope)))
+            if body is None:
+                return
+            response = await run(partial(self._respond, scope, body))
+        except (BadRequestError, BodyTooLargeError) as exc:
             await send_error(exc, scope, send)
         else:
             await _send(response, send)
@@ -93,6 +79,33 @@ class DjangoBridge(BaseHandler):
         if not response.streaming:
             response.close()
         return response
+
+
+def path_of(scope: Scope) -> str:
+    """Return the request's path below the one that this server is mounted at."""
+    path: str = scope["path"]
+    return path.removeprefix(scope.get("root_path", ""))
+
+
+async def read_body(receive: Receive, *, limit: int) -> bytes | None:
+    """Return the request's body of at most so many bytes, None if its client has gone meanwhile.
+
+    :raises BodyTooLargeError: if it has more. It is read to its end all the same: clients look at
+        an answer only when they have sent all.
+    """
+    body, size, more = bytearray(), 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        part = message.get("body", b"")
+        size += len(part)
+        if size <= limit:
+            body += part
+        more = message.get("more_body", False)
+    if size > limit:
+        raise BodyTooLargeError
+    return bytes(body)
 
 
 class ContentPolicyMiddleware:
@@ -135,6 +148,20 @@ async def _parts(response: StreamingHttpResponse) -> AsyncIterator[bytes]:
     following = partial(next, iter(response), None)
     while (part := await run(following)) is not None:
         yield part
+
+
+def can_deny(scope: Scope) -> bool:
+    """Return whether the server lets a WebSocket be refused with a response."""
+    return "websocket.http.response" in (scope.get("extensions") or {})
+
+
+def denying(send: Send) -> Send:
+    """Return what sends a response to the handshake of a WebSocket that is refused."""
+
+    async def deny(message: MutableMapping[str, Any]) -> None:
+        await send({**message, "type": f"websocket.{message['type']}"})
+
+    return deny
 
 
 async def send_error(error: DustError, scope: Scope, send: Send) -> None:

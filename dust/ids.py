@@ -6,6 +6,7 @@ stands for each row, so ids can be compared as they come, and one of another tab
 """
 
 from base64 import b32decode, b32encode
+from datetime import UTC, datetime, timedelta
 from itertools import accumulate
 from typing import Final
 from uuid import UUID
@@ -17,6 +18,7 @@ _CROCKFORD: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _TO_CROCKFORD: Final = bytes.maketrans(_RFC_4648.encode(), _CROCKFORD.encode())
 _FROM_CROCKFORD: Final = str.maketrans(_CROCKFORD, _RFC_4648)
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _TABLE_NUMBER_MAX: Final = 2**32 - 1
 _LONGEST: Final = 37
 
@@ -47,17 +49,51 @@ def decode(text: str, table_number: int) -> UUID:
 
     :raises InvalidIdError: if the text is not an id, or one of another table.
     """
+    number, key = split(text)
+    if number != table_number:
+        raise InvalidIdError
+    return key
+
+
+def split(text: str) -> tuple[int, UUID]:
+    """Return the number of the table and the key that make up an id.
+
+    :raises InvalidIdError: if the text is not an id.
+    """
     if len(text) > _LONGEST:
         raise InvalidIdError
     try:
         raw = b32decode(text.translate(_FROM_CROCKFORD) + "=" * (-len(text) % 8))
-        key = UUID(bytes=raw[len(_varint(table_number)) : -2])
+        number = sum((byte & 0x7F) << 7 * at for at, byte in enumerate(raw[:-18]))
+        key = UUID(bytes=raw[-18:-2])
+        again = encode(number, key)
     except ValueError as exc:
         raise InvalidIdError from exc
-    # Whatever else the text may hold, an id is what encoding its key gives.
-    if encode(table_number, key) != text:
+    # Whatever else the text may hold, an id is what encoding its parts gives.
+    if again != text:
         raise InvalidIdError
-    return key
+    return number, key
+
+
+def made_at(key: UUID) -> datetime:
+    """Return when a key was made, to the millisecond: a UUIDv7 begins with that."""
+    return _EPOCH + timedelta(milliseconds=key.int >> 80)
+
+
+def dated(key: UUID, at: datetime) -> UUID:
+    """Return the UUIDv7 of that moment whose chance is the first 74 bits of another key.
+
+    So rows from elsewhere, whose keys are all chance, take their place among ours, the same one
+    each time.
+    """
+    milliseconds = (at - _EPOCH) // timedelta(milliseconds=1)
+    first, second = key.int >> 116, key.int >> 54 & 2**62 - 1
+    return UUID(int=milliseconds << 80 | 7 << 76 | first << 64 | 2 << 62 | second)
+
+
+def is_dated(key: UUID, old: UUID) -> bool:
+    """Return whether ``dated`` has made the one key of the other."""
+    return dated(old, made_at(key)) == key
 
 
 def _varint(number: int) -> bytes:

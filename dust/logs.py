@@ -4,7 +4,8 @@ import logging
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any
@@ -26,6 +27,7 @@ _SECRET_TEXT = re.compile(
     r"|(?P<ingest>\bingest )[\w.~+/=-]{16,}"
     r"|(?P<path>/ingest/)(?!(?:pages|levels|variants)/)[^/\s\"\\?#]+"
     r"|\bdig_[0-9a-f]{12}_[\w-]+"
+    r"|\bdak_[0-9a-f]{12}(?:\||%7c)[\w-]+"
     r"|(?P<parameter>[?&][\w-]*(?:token|secret|password|key)=)[^&\s\"\\]+"
     r"|(?P<url>://[^:/@\s\"]*:)[^/@\s\"]+(?=@)",
     re.IGNORECASE,
@@ -36,6 +38,7 @@ _SECRET_HINTS = (
     "basic",
     "ingest",
     "dig_",
+    "dak_",
     "?",
     "&",
     "://",
@@ -50,6 +53,17 @@ _NOT_EXTRA = {*logging.makeLogRecord({}).__dict__, "message", "asctime", "taskNa
 }
 
 _request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Log nothing inside that is no warning."""
+    before = logging.root.manager.disable
+    logging.disable(max(before, logging.INFO))
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def redact(text: str) -> str:
@@ -88,6 +102,14 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return redact(msgspec.json.encode(line, enc_hook=str).decode())
+
+
+class NotUtf8(logging.Filter):
+    """Leaves out that a socket's text was not UTF-8: whoever sent it is told, and did it."""
+
+    @override
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not (record.exc_info and isinstance(record.exc_info[1], UnicodeDecodeError))
 
 
 class RequestMiddleware:

@@ -71,6 +71,14 @@ class Frames:
         """Count the bytes the kernel has not taken yet."""
         return self._protocol.transport.get_write_buffer_size()
 
+    def limit(self, *, message_bytes: int, unsent_bytes: int) -> None:
+        """Take messages of that length, and be full above that; said before the socket is accepted.
+
+        With no unsent bytes allowed it is full as soon as the kernel does not take all at once.
+        """
+        self._protocol.conn.max_message_size = message_bytes
+        self._transport.set_write_buffer_limits(high=unsent_bytes)
+
     def on_drain(self, callback: Callable[[], None] | None) -> None:
         """Call back each time the buffer stops being full; None: no more."""
         self._protocol.drained = callback

@@ -138,6 +138,15 @@ def _ranked_sources() -> list[str]:
     return chosen
 
 
+def _anonymous_ingest() -> bool:
+    is_open = _flag("ANONYMOUS_INGEST", default=False)
+    if is_open and not DEBUG:
+        raise ImproperlyConfigured(
+            "ANONYMOUS_INGEST: lets everybody write content, so needs DEBUG."
+        )
+    return is_open
+
+
 def _clerk() -> Provider | None:
     name = "CLERK_JWT_ISSUER_DOMAIN"
     try:
@@ -213,6 +222,7 @@ LOCAL_ISSUER = _flag("LOCAL_ISSUER", default=EMBEDDED and not AUTH_PROVIDERS)
 CORS_ALLOWED_ORIGINS = _list("CORS_ALLOWED_ORIGINS")
 CSRF_TRUSTED_ORIGINS = _list("CSRF_TRUSTED_ORIGINS")
 METRICS_TOKEN = _text("METRICS_TOKEN") or None
+ANONYMOUS_INGEST = _anonymous_ingest()
 FORWARDED_ALLOW_IPS = _text("FORWARDED_ALLOW_IPS") or "127.0.0.1,::1"  # proxies that are believed
 
 # The sources whose results rank. After a change: manage.py check_ranks --repair.
@@ -258,13 +268,14 @@ CONTENT_SECURITY_POLICY = "; ".join(
 )
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440  # 2.5 MiB, the largest body outside these
-LARGE_BODIES = dict.fromkeys(("/api/v1/ingest/", "/admin/archives/"), 16 * 1024 * 1024)
+LARGE_BODIES = dict.fromkeys(  # by how their paths begin
+    (r"/api/v1/ingest/", r"/api/v1/sessions/[^/]+/events/", r"/admin/archives/"), 16 * 1024 * 1024
+)
 
 # --- what it is made of -------------------------------------------------------------------------
 
 INSTALLED_APPS = [
-    "dust",  # first: its runserver must win over daphne's, and that over Django's
-    "daphne",
+    "dust",  # first: its runserver, daphne's, must win over Django's
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -277,6 +288,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "rest_framework",
     "dust.livequery",
+    "dust.convex",
     "accounts",
     "gamesessions",
     "leaderboard",
@@ -355,9 +367,14 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"json": {"()": "dust.logs.JsonFormatter"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "filters": {"not_utf8": {"()": "dust.logs.NotUtf8"}},
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "json"},
+        "console": {"class": "dust.livequery.console.ConsoleHandler"},
+    },
     "root": {
-        "handlers": ["stderr"],
+        # What functions log is told to whoever calls them in development alone.
+        "handlers": ["stderr", "console"] if DEBUG else ["stderr"],
         "level": env.log_level("LOG_LEVEL") if _text("LOG_LEVEL") else "INFO",
     },
     "loggers": {
@@ -366,6 +383,7 @@ LOGGING = {
         "django.request": {"level": "ERROR"},
         "django.security.DisallowedHost": {"level": "CRITICAL"},
         "uvicorn": {"level": "WARNING"},  # it has a line for every socket
+        "uvicorn.error": {"filters": ["not_utf8"]},
         # While Redis is away it has a traceback a second; ``dust.livequery`` has a line.
         "channels_redis": {"level": "CRITICAL"},
     },

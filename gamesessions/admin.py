@@ -65,7 +65,15 @@ class SaveAdmin(StatefulAdmin[Save]):
     players_path = "session__user_id"
     search_fields = ("session__user__username", "session__user__subject")
     list_select_related = ("session__user",)
-    list_display = ("session", "version", "score", "level", "pages_completed", "saved_at")
+    list_display = (
+        "session__user",
+        "session",
+        "version",
+        "score",
+        "level",
+        "pages_completed",
+        "saved_at",
+    )
 
     @admin.action(description="Go back to this save, for a reason", permissions=["change"])
     def restore(self, request: HttpRequest, saves: QuerySet[Save]) -> None:
@@ -81,5 +89,5 @@ class PlayEventAdmin(StatefulAdmin[PlayEvent]):
     players_path = "session__user_id"
     search_fields = ("session__user__username", "session__user__subject")
     list_select_related = ("session__user",)
-    list_display = ("session", "type", "occurred_at", "recorded_at", "client_id")
+    list_display = ("session__user", "session", "type", "occurred_at", "recorded_at", "client_id")
     list_filter = ("type",)

@@ -14,8 +14,11 @@ class GameSessionsConfig(AppConfig):
     def ready(self) -> None:
         # They need the models, which are there only now.
         from accounts.services import deletion, exports  # noqa: PLC0415
+        from dust import moving  # noqa: PLC0415
         from gamesessions.queries import export_sessions  # noqa: PLC0415
+        from gamesessions.services import importing  # noqa: PLC0415
         from gamesessions.services.retention import erase_sessions  # noqa: PLC0415
 
         deletion.register_part("gamesessions", erase_sessions)
         exports.register_part("sessions", export_sessions)
+        moving.register_table("gameSessions", importing.SessionFields, importing.import_session)

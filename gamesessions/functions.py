@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
@@ -14,12 +14,16 @@ from dust.livequery.shapes import Args, NoArgs, milliseconds
 from dust.livequery.transactions import Isolation
 from gamesessions import queries, rules
 from gamesessions.errors import SessionNotFoundError, StaleSaveError
+from gamesessions.queries import SessionId
 from gamesessions.rules import Progress
 from gamesessions.services import retention, sessions
 
 _SIGN_IN = "Must be logged in to play"
 _FOREIGN = "Not authorized"
 _TRIM = "gamesessions:trim"
+_DROP = "gamesessions:drop"
+_LOOKED_BACK = timedelta(hours=2)
+"""So far that nobody is missed between two hourly looks."""
 
 # Each of these waits for the one before it, by a lock: see services.sessions.
 _LOCKED = Isolation.READ_COMMITTED
@@ -31,7 +35,7 @@ _LOCKED = Isolation.READ_COMMITTED
 class UpdateArgs(Args, frozen=True):
     """How far the game has come. With a ``version``, only if that is the present one."""
 
-    session_id: str
+    session_id: SessionId
     score: float
     level: float
     combo: float
@@ -43,7 +47,7 @@ class UpdateArgs(Args, frozen=True):
 class FinishArgs(Args, frozen=True):
     """How the game came out."""
 
-    session_id: str
+    session_id: SessionId
     final_score: float
     accuracy: float
     level: float
@@ -52,7 +56,7 @@ class FinishArgs(Args, frozen=True):
 class Document(msgspec.Struct, frozen=True, rename="camel"):
     """A session as Convex clients know them; ``version`` is ours. Times are in milliseconds."""
 
-    id: str = msgspec.field(name="_id")
+    id: SessionId = msgspec.field(name="_id")
     creation_time: float = msgspec.field(name="_creationTime")
     user_id: str
     score: float
@@ -66,13 +70,13 @@ class Document(msgspec.Struct, frozen=True, rename="camel"):
     ended_at: float | msgspec.UnsetType = msgspec.UNSET
 
 
-@mutation("gameSessions:create", isolation=_LOCKED)
-def create(ctx: MutationContext, _args: NoArgs) -> str:
+@mutation("gameSessions:create", isolation=_LOCKED, limit=sessions.STARTS)
+def create(ctx: MutationContext, _args: NoArgs) -> SessionId:
     """Begin a game and return its id; the one that the caller was in is abandoned."""
     return sessions.create_session(_player(ctx), now=ctx.now).public_id
 
 
-@mutation("gameSessions:update", isolation=_LOCKED)
+@mutation("gameSessions:update", isolation=_LOCKED, limit=sessions.SAVES)
 def update(ctx: MutationContext, args: UpdateArgs) -> None:
     """Save the caller's game; its history keeps the copy before."""
     caller = _player(ctx)
@@ -93,7 +97,7 @@ def update(ctx: MutationContext, args: UpdateArgs) -> None:
         )
 
 
-@mutation("gameSessions:finish", isolation=_LOCKED)
+@mutation("gameSessions:finish", isolation=_LOCKED, limit=sessions.SAVES)
 def finish(ctx: MutationContext, args: FinishArgs) -> None:
     """Save the caller's game for the last time and complete it; a second time changes nothing."""
     caller = _player(ctx)
@@ -200,7 +204,24 @@ def trim(ctx: MutationContext, _args: NoArgs) -> None:
         ctx.scheduler.run_after(0, _TRIM, {})
 
 
+class DropArgs(Args, frozen=True):
+    """When the first sessions have ended that are still to be looked at, as ISO 8601 writes it."""
+
+    since: str | None = None
+
+
+# Each session that it deletes, it has locked.
+@internal_mutation(_DROP, isolation=Isolation.READ_COMMITTED)
+def drop(ctx: MutationContext, args: DropArgs) -> None:
+    """Delete a batch of games that are too many of their players', and go on if there are more."""
+    since = ctx.now - _LOOKED_BACK if args.since is None else datetime.fromisoformat(args.since)
+    following = retention.drop_sessions(since=since)
+    if following is not None:
+        ctx.scheduler.run_after(0, _DROP, {"since": following.isoformat()})
+
+
 cron("trim game sessions", _TRIM, when=Every(hours=1))
+cron("drop game sessions", _DROP, when=Every(hours=1))
 
 
 def _shown(session: queries.Session) -> Session:

@@ -175,7 +175,7 @@ class GameSession(Copy):
 
     @override
     def __str__(self) -> str:
-        return f"{self.user}: {self.score} ({self.status})"
+        return f"{self.score} ({self.status}), begun {self.started_at:%Y-%m-%d %H:%M}"
 
     @property
     def public_id(self) -> str:

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 from uuid import UUID
 
 from accounts.queries import find_player_key
 from dust import ids
 from dust.livequery.context import Caller
+from dust.livequery.shapes import in_table
 from gamesessions import rules
 from gamesessions.errors import SessionNotFoundError
 from gamesessions.models import Copy, GameSession, PlayEvent, Save
@@ -15,6 +16,8 @@ from gamesessions.rules import Status
 
 Session: TypeAlias = GameSession
 """The name by which functions, which know no tables, know what they are given."""
+SessionId = Annotated[str, in_table("gameSessions")]
+"""The id of a session."""
 
 _ROWS_AT_ONCE = 10
 

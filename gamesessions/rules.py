@@ -1,9 +1,12 @@
 """The life of a game session, and what may be recorded of it. Limits stand here alone. Pure."""
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from itertools import chain
+from math import isfinite
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
 
@@ -26,6 +29,8 @@ MAX_COUNT = 2**31 - 1
 MAX_ACCURACY = 100
 
 MAX_STATE_BYTES = 256 * 1024
+"""Of a state, as of an event's data below: written as compact JSON in UTF-8, without white space
+and with no escape that need not be, however its client has written it."""
 MAX_DEPTH = 32
 """How deep arrays and objects may stand in one another in what clients keep here."""
 MAX_SAVES = 20
@@ -41,6 +46,9 @@ EVENT_LEEWAY = timedelta(minutes=5)
 
 HISTORY_KEPT = timedelta(days=30)
 """How long a session's saves, events and state stay after its end. The session itself stays."""
+MAX_SESSIONS = 1_000
+"""How many of a player's sessions stay, the newest; with a session goes its run. Older ones stay as
+long as an archive is kept of them."""
 
 MAX_REASON_LENGTH = 200
 MAX_PAGE = 100
@@ -175,7 +183,7 @@ def check_progress(asked: Progress, *, current: Progress) -> Progress:
 
 
 def check_state(state: Any) -> None:
-    """Refuse a state that is no JSON, too long as such, or too deep.
+    """Refuse a state that is no JSON that can be kept, too long as such, or too deep.
 
     :raises InvalidStateError: if it is; the limit is named.
     """
@@ -191,7 +199,7 @@ def check_event(row: Any, *, now: datetime) -> Event:
     if not isinstance(row, Mapping):
         raise InvalidEventError("An event is an object.")
     given: dict[str, Any] = {"client_id": None, "type": None, "occurred_at": None, "data": None}
-    unknown = sorted(str(name)[:MAX_CLIENT_ID_LENGTH] for name in row if name not in given)[:10]
+    unknown = sorted(_showable(str(name)) for name in row if name not in given)[:10]
     given |= row
     moment = _moment(given["occurred_at"])
     checks = {
@@ -221,6 +229,7 @@ def check_reason(reason: str) -> str:
 
 _CLIENT_ID = f"Must be a text of 1 to {MAX_CLIENT_ID_LENGTH} printable characters."
 _TYPE = f"Must be one of {', '.join(EventType)}."
+_NO_TEXT = re.compile("[\0\ud800-\udfff]")
 
 
 def _is_whole(number: Number) -> bool:
@@ -231,9 +240,14 @@ def _is_client_id(text: Any) -> bool:
     return isinstance(text, str) and 1 <= len(text) <= MAX_CLIENT_ID_LENGTH and text.isprintable()
 
 
+def _showable(name: str) -> str:
+    """Return the name of a field as it can be told to whoever has chosen it."""
+    return name[:MAX_CLIENT_ID_LENGTH].encode(errors="backslashreplace").decode()
+
+
 def _moment(text: Any) -> datetime | None:
     """Read a time with its offset, as ISO 8601 writes it; None if it is anything else."""
-    if not isinstance(text, str):
+    if not isinstance(text, str) or not text.isprintable():
         return None
     try:
         moment = datetime.fromisoformat(text)
@@ -252,26 +266,42 @@ def _moment_problem(moment: datetime | None, *, now: datetime) -> str | None:
 
 def _json_problem(value: Any, *, most_bytes: int) -> str | None:
     """Say what keeps the value from being kept as JSON, None if nothing does."""
-    if _is_too_deep(value):
-        return f"Must not be nested more than {MAX_DEPTH} deep."
+    for depth, level in enumerate(_levels(value)):
+        if depth == MAX_DEPTH and any(isinstance(item, Mapping | list | tuple) for item in level):
+            return f"Must not be nested more than {MAX_DEPTH} deep."
+        if problem := next(filter(None, map(_item_problem, level)), None):
+            return problem
     try:
         length = len(msgspec.json.encode(value))
     except (ArithmeticError, TypeError, ValueError):
         return "Must be JSON."
-    return f"Must not be longer than {most_bytes} bytes as JSON." if length > most_bytes else None
+    limit = f"Must not be longer than {most_bytes} bytes as compact JSON in UTF-8."
+    return limit if length > most_bytes else None
 
 
-def _is_too_deep(value: Any) -> bool:
+def _item_problem(item: Any) -> str | None:
+    """Say what is wrong with a number or a text, wherever it stands."""
+    match item:
+        case float() if not isfinite(item):
+            return "Must hold no number that is too large, no NaN and no Infinity."
+        case str() if _NO_TEXT.search(item):
+            return "Must hold no text with a NUL or half of a surrogate pair in it."
+        case _:
+            return None
+
+
+def _levels(value: Any) -> Iterator[list[Any]]:
+    """Yield the value, then what stands in it, and so on inwards."""
     level = [value]
-    for _ in range(MAX_DEPTH):
+    while level:
+        yield level
         level = [inner for outer in level for inner in _inside(outer)]
-    return any(isinstance(item, Mapping | list | tuple) for item in level)
 
 
-def _inside(value: Any) -> Collection[Any]:
+def _inside(value: Any) -> Iterable[Any]:
     match value:
         case Mapping():
-            return value.values()
+            return chain(value, value.values())
         case list() | tuple():
             return value
         case _:

@@ -23,9 +23,10 @@ class Json(serializers.Field[Any, Any, Any, Any]):
         return value
 
 
+_MEASURE = "counted as compact JSON in UTF-8, however it is written and escaped"
 _STATE = (
-    f"The client's own: any JSON of at most {rules.MAX_STATE_BYTES} bytes, nested at most "
-    f"{rules.MAX_DEPTH} deep."
+    f"The client's own: any JSON of at most {rules.MAX_STATE_BYTES} bytes ({_MEASURE}), nested at "
+    f"most {rules.MAX_DEPTH} deep."
 )
 
 
@@ -124,7 +125,8 @@ class Batch(Shape):
             f"Objects of `client_id` (1 to {rules.MAX_CLIENT_ID_LENGTH} printable characters, the "
             f"event's own within the session), `type` (one of {', '.join(rules.EventType)}), "
             "`occurred_at` (a time with its offset) and, if there is more to say, `data` (any JSON "
-            f"of at most {rules.MAX_EVENT_BYTES} bytes). Each is judged by itself."
+            f"of at most {rules.MAX_EVENT_BYTES} bytes, {_MEASURE}). Each is judged by itself, "
+            "even if it holds NaN, a number too large, a NUL or half of a surrogate pair."
         ),
     )
 

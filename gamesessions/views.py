@@ -12,12 +12,13 @@ from rest_framework.response import Response
 
 from accounts.errors import REFUSALS
 from dust.ids import PATTERN, InvalidIdError
+from dust.limits import Limit
 from dust.livequery.transactions import Isolation, snapshot
 from dust.rest.auth import IsSignedIn, identity_of
+from dust.rest.formats import BatchParser
 from dust.rest.operations import Operation
 from dust.rest.pages import page, page_of
 from dust.rest.serializers import NoFields
-from dust.rest.throttle import Limit
 from dust.rest.views import Answer, RestViewSet
 from gamesessions import queries, rules, serializers
 from gamesessions.errors import (
@@ -31,9 +32,8 @@ from gamesessions.errors import (
 )
 from gamesessions.rules import KEEP, Progress
 from gamesessions.services import events, sessions
+from gamesessions.services.sessions import SAVES, STARTS
 
-STARTS = Limit("gamesessions.start", rules.STARTS_PER_MINUTE, 60)
-SAVES = Limit("gamesessions.save", rules.SAVES_PER_MINUTE, 60)
 BATCHES = Limit("gamesessions.events", rules.BATCHES_PER_MINUTE, 60)
 
 _NOT_FOUND = (InvalidIdError, SessionNotFoundError, *REFUSALS)
@@ -159,7 +159,7 @@ class SessionViewSet(RestViewSet):
 
         return self._write(request, work, name="gamesessions.restore")
 
-    @action(detail=True, methods=["post"])
+    @action(detail=True, methods=["post"], parser=BatchParser())
     @Operation(
         access=IsSignedIn,
         body=serializers.Batch,

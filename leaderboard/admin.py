@@ -25,8 +25,17 @@ class AttemptAdmin(PlayersSearch[Attempt]):
     """Everything that was ever submitted, newest first."""
 
     list_select_related = ("user", "board")
-    list_display = ("user", "board", "score", "accuracy", "source", "improved", "created_at")
-    list_filter = ("board", "source", "improved")
+    list_display = (
+        "user",
+        "board",
+        "score",
+        "accuracy",
+        "source",
+        "improved",
+        "withdrawn",
+        "created_at",
+    )
+    list_filter = ("board", "source", "improved", "withdrawn")
 
 
 @admin.register(Entry)

@@ -15,8 +15,9 @@ class LeaderboardConfig(AppConfig):
     def ready(self) -> None:
         # They need the models, which are there only now.
         from accounts.services import bans, deletion, exports  # noqa: PLC0415
+        from dust import moving  # noqa: PLC0415
         from dust.livequery import chores  # noqa: PLC0415
-        from leaderboard.services import players  # noqa: PLC0415
+        from leaderboard.services import importing, players  # noqa: PLC0415
         from leaderboard.services.ranks import RankKeeper  # noqa: PLC0415
 
         keeper = RankKeeper()
@@ -25,3 +26,4 @@ class LeaderboardConfig(AppConfig):
         deletion.register_part("leaderboard", players.forget_player)
         exports.register_part("leaderboard_entries", players.export_entries)
         exports.register_part("leaderboard_attempts", players.export_attempts)
+        moving.register_table("leaderboard", importing.EntryFields, importing.import_entry)

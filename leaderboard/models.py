@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Q, Value
+from django.db.models import ExpressionWrapper, Q, Value
 from django.db.models.functions import Cast, Concat
 from typing_extensions import override
 from uuid_utils.compat import uuid7
@@ -58,7 +58,12 @@ class ScoreBound(models.Model):
 
 
 class Result(models.Model):
-    """What someone achieved on a board, within the limits of ``leaderboard.rules``."""
+    """What someone achieved on a board, within the limits of ``leaderboard.rules``.
+
+    ``VALUES`` are the columns that tell what it was.
+    """
+
+    VALUES: ClassVar = ("score", "accuracy", "level", "pages_completed", "source")
 
     id = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     board = models.ForeignKey(
@@ -105,6 +110,10 @@ class Result(models.Model):
                 name="%(app_label)s_%(class)s_source",
             ),
         ]
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.score} on {self.board_id}"
 
 
 class EntryQuerySet(models.QuerySet["Entry"]):
@@ -156,30 +165,44 @@ class Entry(Result):
             )
         ]
 
-    @override
-    def __str__(self) -> str:
-        return f"{self.user} on {self.board_id}: {self.score}"
-
     @property
     def is_listed(self) -> bool:
         """Whether the entry is shown and counts in ranks."""
         return self.ranked and not self.hidden and not self.suspended
 
 
+class AttemptQuerySet(models.QuerySet["Attempt"]):
+    """What players have submitted."""
+
+    def best_first(self) -> "AttemptQuerySet":
+        """Keep those that count, in the order in which entries prefer them.
+
+        What ranks goes before what does not (see ``Entry``); of equals, whoever was earlier.
+        """
+        ranks = Q(source__in=settings.LEADERBOARD_RANKED_SOURCES)
+        counting = self.filter(withdrawn=False).annotate(
+            ranks=ExpressionWrapper(ranks, output_field=models.BooleanField())
+        )
+        return counting.order_by("-ranks", "-score", "created_at", "id")
+
+
 class Attempt(Result):
-    """One result as it was submitted, whether or not it was the player's best; never changed."""
+    """One result as it was submitted, whether or not it was the player's best.
+
+    It is evidence and stays as it was, except that ``withdrawn`` says when it counts no more. Of a
+    great many, ``leaderboard.services.attempts`` keeps a player's best and newest.
+    """
 
     TABLE_NUMBER: ClassVar[int] = 10003
 
     improved = models.BooleanField()
+    withdrawn = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField()
+
+    objects = AttemptQuerySet.as_manager()
 
     class Meta(Result.Meta):
         indexes = [models.Index(fields=["user", "board"], name="leaderboard_attempt_player")]
-
-    @override
-    def __str__(self) -> str:
-        return f"{self.user} on {self.board_id}: {self.score}"
 
 
 class RankCount(models.Model):

@@ -29,6 +29,12 @@ MAX_CURSOR_LENGTH = 512
 MAX_REASON_LENGTH = 200
 SUBMISSIONS_PER_MINUTE = 30
 
+BEST_ATTEMPTS_KEPT = 100
+"""How many of a player's attempts on a board stay because of their scores: one of these takes the
+place of a result that is withdrawn."""
+NEWEST_ATTEMPTS_KEPT = 1_000
+"""How many of a player's attempts on a board stay because they are the newest."""
+
 COOP = "coop"
 LEVEL_OF_BOARD: Mapping[str, int | None] = MappingProxyType(
     {f"solo:{level}": level for level in range(MIN_LEVEL, MAX_LEVEL + 1)} | {COOP: None}
@@ -69,6 +75,21 @@ class Play:
     accuracy: Number
     level: Number
     pages_completed: Number
+
+
+def board_of(kind: Kind, level: Number) -> str:
+    """Return the key of the board for that, whether or not there is such a board.
+
+    What no level can be stands for the first one, as Convex clients expect.
+    """
+    if kind is Kind.COOP:
+        return COOP
+    return f"solo:{int(level) if _is_whole(level) and level > 0 else MIN_LEVEL}"
+
+
+def clamp(number: Number, *, most: int) -> int:
+    """Return the whole number from 1 to ``most`` that is asked for, or is nearest; 1 for none."""
+    return int(max(1, min(number, most)))
 
 
 def check_board(board: str) -> str:

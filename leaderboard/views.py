@@ -17,7 +17,6 @@ from dust.livequery.transactions import Isolation, snapshot
 from dust.rest.auth import Anybody, IsSignedIn, identity_of
 from dust.rest.operations import Operation
 from dust.rest.pages import page, page_of
-from dust.rest.throttle import Limit
 from dust.rest.views import Answer, RestViewSet
 from leaderboard import rules, serializers
 from leaderboard.errors import (
@@ -28,7 +27,7 @@ from leaderboard.errors import (
 )
 from leaderboard.queries import boards
 from leaderboard.rules import Source, Status
-from leaderboard.services.scores import submit_score
+from leaderboard.services.scores import SUBMISSIONS, submit_score
 
 PAGE_POLICY = "; ".join(
     [
@@ -42,8 +41,6 @@ PAGE_POLICY = "; ".join(
         "frame-ancestors 'none'",
     ]
 )
-
-SUBMISSIONS = Limit("leaderboard.submit", rules.SUBMISSIONS_PER_MINUTE, 60)
 
 
 class LeaderboardViewSet(RestViewSet):

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
+from channels.routing import URLRouter
 from django.test import RequestFactory
 from typing_extensions import override
 
@@ -53,3 +54,20 @@ class DescribedPeer(Peer):
         if message["type"] == "error":
             assert message["code"] in described["x-error-codes"]
         return message
+
+
+class Sockets:
+    """Connects clients to one channel, at the same address unless they are told another."""
+
+    def __init__(self, url: str, *, channel: str) -> None:
+        self.seen: set[str] = set()
+        self._url = url
+        self._channel = channel
+        self._application = URLRouter(websocket_urlpatterns)  # type: ignore[arg-type]
+
+    def connect(self, url: str | None = None, *, token: str | None = None) -> DescribedPeer:
+        """Return a client who offers the token, if there is one, as browsers do."""
+        subprotocols = [] if token is None else ["dust.v1", f"bearer.{token}"]
+        peer = DescribedPeer(self._application, url or self._url, subprotocols=subprotocols)
+        peer.channel, peer.seen = self._channel, self.seen
+        return peer

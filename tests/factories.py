@@ -127,12 +127,6 @@ class PlayEventFactory(DjangoModelFactory[PlayEvent]):
     recorded_at = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
-def create_boards() -> None:
-    """Put all boards there, as migrations do, after a test that has flushed the database."""
-    for key in LEVEL_OF_BOARD:
-        BoardFactory.create(key=key)
-
-
 def identity_of(user: User) -> Identity:
     """Return what a token of the user's says."""
     return Identity(user.issuer, user.subject)

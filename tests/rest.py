@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from dust import limits
 from dust.identity import local_issuer
-from dust.rest import views
-from dust.rest.throttle import Limiter
+from dust.limits import Limiter
 from leaderboard import rules
 from leaderboard.models import Board
 from leaderboard.rules import Kind
@@ -34,16 +34,20 @@ def get(client: Client, path: str, player: str | None = None) -> Any:
     return client.get(path, headers=bearer(player) if player else None)
 
 
+def token(name: str, *, ttl_seconds: int = 60) -> str:
+    """Return a token of this player's."""
+    return local_issuer.issue(name, now=datetime.now(UTC), ttl_seconds=ttl_seconds)
+
+
 def bearer(name: str) -> dict[str, str]:
     """Return the headers of a request that comes from this player."""
-    token = local_issuer.issue(name, now=datetime.now(UTC), ttl_seconds=60)
-    return {"authorization": f"Bearer {token}"}
+    return {"authorization": f"Bearer {token(name)}"}
 
 
 def unspend_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Begin to count anew, by a limiter of the test's own."""
     own = Limiter(None)
-    monkeypatch.setattr(views, "limiter", lambda: own)
+    monkeypatch.setattr(limits, "limiter", lambda: own)
 
 
 def restore_boards() -> None:

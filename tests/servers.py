@@ -108,7 +108,7 @@ def start_postgres() -> Server:
         cwd="/",
         **_as_user(),
     )
-    port = _free_port()
+    port = free_port()
     # A crash of the server alone loses nothing without fsync, only one of the machine does.
     options = {
         "port": port,
@@ -133,7 +133,7 @@ def start_postgres() -> Server:
 def start_valkey() -> Server:
     """Start an empty Valkey that keeps nothing on disk."""
     name = f"valkey-{secrets.token_hex(4)}"
-    port = _free_port()
+    port = free_port()
     server = Server(
         f"redis://{_HOST}:{port}/0",
         name,
@@ -146,7 +146,7 @@ def start_valkey() -> Server:
     return server
 
 
-def _free_port() -> int:
+def free_port() -> int:
     """Find a port below those the kernel hands to outgoing connections.
 
     One of theirs could be taken by any client while its server is stopped.
@@ -209,6 +209,7 @@ def _valkey_program() -> Path:
 def environment() -> dict[str, str]:
     """Everything settings read, so that neither the shell nor a ``.env`` file changes a test."""
     return {
+        "ANONYMOUS_INGEST": "",
         "ALLOWED_HOSTS": "localhost,127.0.0.1,testserver",
         "AUTH_PROVIDERS": "",
         "CLERK_JWT_ISSUER_DOMAIN": "",

@@ -11,6 +11,8 @@ import pytest
 from websockets.frames import Frame
 from websockets.streams import StreamReader
 
+from dust.convex import consumer as convex
+from dust.livequery import runner
 from dust.livequery.engine import Engine
 from dust.server import FRAMES_EXTENSION
 from dust.sockets import display
@@ -27,49 +29,72 @@ async def running_engine(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Engin
     engine = Engine()
     await engine.start()
     with monkeypatch.context() as patch:
-        patch.setattr(display, "get_engine", lambda: engine)
+        for door in (display, convex):
+            patch.setattr(door, "get_engine", lambda: engine)
+        try:
+            yield engine
+        finally:
+            await engine.stop()
+
+
+@asynccontextmanager
+async def whole_server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Engine]:
+    """Run an engine behind the sockets, and leave no connection to the threads that served it."""
+    async with running_engine(monkeypatch) as engine:
         yield engine
-    await engine.stop()
+    await asyncio.to_thread(runner.close)
 
 
 class MakeBelieveFrames:
     """What our server offers beside ordinary sends (``dust.server.Frames``), without a network."""
 
     HIGH_MARK = 4
-    """How many frames fit in before it is full."""
+    """How many frames fit in before it is full, unless it is to hold none."""
 
     def __init__(self, peer: "Peer") -> None:
         self._peer = peer
+        self._high_mark = self.HIGH_MARK
         self._drained: Callable[[], None] | None = None
         self._buffer: list[bytes] = []
         self._closing: tuple[int, str] | None = None
         self.is_full = False
+        self.abandoned = asyncio.Event()
 
     def write(self, frame: bytes) -> None:
         if self._closing is not None:
             return
         self._buffer.append(frame)
-        self.is_full = self.is_full or len(self._buffer) > self.HIGH_MARK
         self.flush()
+        self.is_full = self.is_full or len(self._buffer) > self._high_mark
+
+    def limit(self, *, message_bytes: int, unsent_bytes: int) -> None:
+        self._high_mark = min(unsent_bytes, self.HIGH_MARK)
+
+    def buffered(self) -> int:
+        return sum(map(len, self._buffer))
 
     def on_drain(self, callback: Callable[[], None] | None) -> None:
         self._drained = callback
 
     def abandon(self, code: int, reason: str) -> None:
         self._closing = code, reason
+        self.abandoned.set()
         self.flush()
+
+    def take(self) -> None:
+        """Let the peer take one frame, even if it is not reading."""
+        reader = StreamReader()
+        reader.feed_data(self._buffer.pop(0))
+        try:
+            next(Frame.parse(reader.read_exact, mask=False))
+        except StopIteration as parsed:
+            self._peer.take_text(parsed.value.data.decode())
 
     def flush(self) -> None:
         if not self._peer.is_reading:
             return
-        for frame in self._buffer:
-            reader = StreamReader()
-            reader.feed_data(frame)
-            try:
-                next(Frame.parse(reader.read_exact, mask=False))
-            except StopIteration as parsed:
-                self._peer.take_text(parsed.value.data.decode())
-        self._buffer.clear()
+        while self._buffer:
+            self.take()
         if self._closing is not None:
             self._peer.take_close(*self._closing)
         was_full, self.is_full = self.is_full, False
@@ -90,6 +115,7 @@ class Peer:
         url: str = "/",
         *,
         subprotocols: Sequence[str] = (),
+        headers: Sequence[tuple[bytes, bytes]] = (),
         has_frames: bool = True,
     ) -> None:
         path, _, query = url.partition("?")
@@ -98,7 +124,7 @@ class Peer:
             "type": "websocket",
             "path": path,
             "query_string": query.encode(),
-            "headers": [],
+            "headers": list(headers),
             "subprotocols": list(subprotocols),
         }
         if self.frames is not None:
@@ -202,7 +228,7 @@ class Peer:
             await asyncio.wait([self._task])
             reason = None if self._task.cancelled() else self._task.exception()
             raise AssertionError("The socket was not accepted.") from reason
-        self.subprotocol = self._accepted.result()["subprotocol"]
+        self.subprotocol = self._accepted.result().get("subprotocol")
         return self
 
     async def __aexit__(

@@ -22,7 +22,7 @@ from accounts.models import Tombstone, User
 from accounts.queries import find_home_issuer
 from accounts.rules import Announced
 from accounts.services.deletion import delete_account, lift_tombstone
-from accounts.services.players import claim
+from accounts.services.players import claim_and_hold
 
 CREATED = "user.created"
 UPDATED = "user.updated"
@@ -114,11 +114,9 @@ def _find_or_make(announced: Announced, *, issuer: str, now: datetime) -> User |
     )
     new.set_unusable_password()
     try:
-        claim(new)
+        return claim_and_hold(new)
     except AccountDeletedError:
         return None
-    rows = User.objects.select_for_update(no_key=True)
-    return rows.filter(issuer=issuer, subject=announced.subject).first()
 
 
 def _apply(announced: Announced, user: User, *, at: datetime) -> None:

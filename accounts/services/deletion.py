@@ -12,18 +12,21 @@ written for the row once it is nobody's.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.contrib.admin.models import DELETION, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
+from django.db.models import Model
 
 from accounts import rules
 from accounts.errors import AccountDeletedError, StaffAccountError
 from accounts.models import Ban, Erasure, Tombstone, User
+from dust.identity import Identity
 from dust.livequery import scheduler
+from dust.livequery.purge import forget_requests
 
 ERASE = "accounts:erase"
 """The function that is one step."""
@@ -78,7 +81,8 @@ def delete_account(issuer: str, subject: str, *, at: datetime, now: datetime) ->
             user.delete()
         else:
             _make_nameless(user)
-            erasure = Erasure(user=user, requested_at=now, progressed_at=now)
+            owner = Identity(issuer, subject).key
+            erasure = Erasure(user=user, owner=owner, requested_at=now, progressed_at=now)
             erasure.save(force_insert=True)
             _schedule(erasure, now=now)
     logger.info("account deleted", extra={"action": "accounts.delete", "user": str(user.id)})
@@ -152,11 +156,27 @@ def resume_erasures(*, now: datetime) -> int:
 def erase_account(user_id: UUID) -> bool:
     """Erase what this app holds beside the row: bans, and the name in the admin's log."""
     Ban.objects.filter(user_id=user_id).delete()
-    about = LogEntry.objects.filter(
-        content_type=ContentType.objects.get_for_model(User), object_id=str(user_id)
-    )
-    about.update(object_repr=rules.DELETED_USERNAME)
+    rename_in_log(User, [user_id], rules.DELETED_USERNAME)
     return True
+
+
+def erase_requests(user_id: UUID) -> bool:
+    """Delete some of what is stored to answer the player's requests again; return whether all."""
+    erasure = Erasure.objects.get(user_id=user_id)
+    if erasure.owner and not forget_requests(erasure.owner):
+        return False
+    erasure.owner = ""
+    erasure.save(update_fields=["owner"])
+    return True
+
+
+def rename_in_log(model: type[Model], ids: Iterable[UUID], name: str) -> None:
+    """Have the admin's log call these rows by a name that says nothing of their player."""
+    about = LogEntry.objects.filter(
+        content_type=ContentType.objects.get_for_model(model),
+        object_id__in=[str(each) for each in ids],
+    )
+    about.update(object_repr=name)
 
 
 def _shell(issuer: str, subject: str, *, now: datetime) -> User:

@@ -133,6 +133,21 @@ def claim(user: User) -> None:
         check_not_deleted(user.issuer, user.subject)
 
 
+def claim_and_hold(user: User) -> User:
+    """Insert the row as ``claim`` does, and return the one that the pair has.
+
+    Until the transaction ends, nobody bans the user, deletes the account or takes their turn.
+
+    :raises AccountDeletedError: if the account was deleted.
+    """
+    claim(user)
+    rows = User.objects.select_for_update(no_key=True)
+    held = rows.filter(issuer=user.issuer, subject=user.subject).first()
+    if held is None:  # the other write's row, deleted since
+        raise AccountDeletedError
+    return held
+
+
 def _new_user(caller: Caller, *, now: datetime) -> User:
     """Return a row for the caller, not saved yet."""
     user = User(

@@ -9,18 +9,26 @@ from datetime import datetime
 from typing import Annotated, Any, Protocol, TypeVar
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
 from archives.errors import SignInToSaveError
-from archives.queries import archives, contents, documents, levels, pages
+from archives.queries import archives, contents, documents, levels, pages, playables
 from archives.rules import content as rules
+from archives.rules.playable import SeenPage
 from archives.services import ingesting, saving, seeding
 from dust.errors import ForbiddenError
 from dust.livequery.context import MutationContext, QueryContext
 from dust.livequery.registry import mutation, query
-from dust.livequery.shapes import Args, Millis, NoArgs, milliseconds
+from dust.livequery.shapes import Args, Millis, NoArgs, in_table, milliseconds
 from gamesessions.errors import SessionNotFoundError
-from gamesessions.queries import parse_id
+from gamesessions.queries import SessionId, parse_id
+
+# Of rows here; ``level_id`` and its like are names that ingest tools give.
+LevelRowId = Annotated[str, in_table("levels")]
+PageRowId = Annotated[str, in_table("pages")]
+VariantRowId = Annotated[str, in_table("pageVariants")]
+ContentId = Annotated[str, in_table("cachedContent")]
+ArchiveId = Annotated[str, in_table("archives")]
 
 
 class ProjectArgs(Args, frozen=True):
@@ -51,29 +59,42 @@ class PageIdArgs(Args, frozen=True):
 class LevelDocument(rules.Level, frozen=True):
     """A level, with its id and when it first came."""
 
-    id: str = msgspec.field(name="_id")
+    id: LevelRowId = msgspec.field(name="_id")
     creation_time: Millis = msgspec.field(name="_creationTime")
 
 
 class PageDocument(rules.Page, frozen=True):
     """A page, with its id and when it first came."""
 
-    id: str = msgspec.field(name="_id")
+    id: PageRowId = msgspec.field(name="_id")
     creation_time: Millis = msgspec.field(name="_creationTime")
 
 
 class VariantDocument(rules.Variant, frozen=True):
     """A variant with the answers, its id and when it first came."""
 
-    id: str = msgspec.field(name="_id")
+    id: VariantRowId = msgspec.field(name="_id")
     creation_time: Millis = msgspec.field(name="_creationTime")
+
+
+class RedactedDocument(rules.Document, frozen=True):
+    """A variant as the page that is played of it, of which nobody is told what is true."""
+
+    id: VariantRowId = msgspec.field(name="_id")
+    creation_time: Millis = msgspec.field(name="_creationTime")
+    variant_id: str
+    page_id: str
+    level_id: str
+    project_id: str
+    difficulty: float
+    page: SeenPage
 
 
 # --- levels ---------------------------------------------------------------------------------------
 
 
 @mutation("levels:upsert")
-def upsert_level(ctx: MutationContext, args: rules.Level) -> str:
+def upsert_level(ctx: MutationContext, args: rules.Level) -> LevelRowId:
     """Keep a level and return its id; for the ingest door."""
     return ingesting.ingest_level(args, by=ctx.identity, now=ctx.now).row.public_id
 
@@ -96,7 +117,7 @@ def get_level(_ctx: QueryContext, args: LevelArgs) -> LevelDocument | None:
 
 
 @mutation("pages:upsert")
-def upsert_page(ctx: MutationContext, args: rules.Page) -> str:
+def upsert_page(ctx: MutationContext, args: rules.Page) -> PageRowId:
     """Keep a captured page and return its id; for the ingest door."""
     return ingesting.ingest_page(args, by=ctx.identity, now=ctx.now).row.public_id
 
@@ -112,7 +133,7 @@ def get_page(ctx: QueryContext, args: PageIdArgs) -> PageDocument | None:
 
 
 @mutation("pageVariants:insert")
-def insert_variant(ctx: MutationContext, args: rules.Variant) -> str:
+def insert_variant(ctx: MutationContext, args: rules.Variant) -> VariantRowId:
     """Keep a variant, in place of its page's former one on that level; for the ingest door."""
     return ingesting.ingest_variant(args, by=ctx.identity, now=ctx.now).row.public_id
 
@@ -131,6 +152,16 @@ def get_variants_of_level(ctx: QueryContext, args: LevelIdArgs) -> list[VariantD
     return [_as(VariantDocument, each, documents.variant_document(each)) for each in found]
 
 
+@query("pageVariants:getRedactedByLevelId")
+def get_redacted_of_level(ctx: QueryContext, args: LevelIdArgs) -> list[RedactedDocument]:
+    """List a level's variants that can be played, without the answers; none for nobody.
+
+    They are as a run on that level shows them.
+    """
+    found = playables.list_redacted(ctx.identity, args.level_id)
+    return [_as(RedactedDocument, each, _redacted(each, page)) for each, page in found]
+
+
 @query("pageVariants:countValidByProject")
 def count_valid(_ctx: QueryContext, args: ProjectArgs) -> dict[str, float]:
     """Tell how many variants can be played on each level of a project."""
@@ -145,7 +176,7 @@ class RandomArgs(Args, frozen=True):
     """About how hard, of which kind, and which ones the player has seen (which is ours)."""
 
     difficulty: float
-    content_type: str | None = None
+    content_type: str | UnsetType = UNSET
     seen: Annotated[list[str], Meta(max_length=rules.MAX_SEEN)] = msgspec.field(
         default_factory=list
     )
@@ -163,7 +194,7 @@ class SeedArgs(Args, frozen=True):
 class ContentDocument(rules.Document, frozen=True):
     """A playable page, truth included, with what is told of it beside."""
 
-    id: str = msgspec.field(name="_id")
+    id: ContentId = msgspec.field(name="_id")
     creation_time: Millis = msgspec.field(name="_creationTime")
     content: rules.PageContent
     content_type: rules.Kind
@@ -180,7 +211,7 @@ def get_random(ctx: QueryContext, args: RandomArgs) -> ContentDocument | None:
     """
     found = contents.find_random(
         difficulty=args.difficulty,
-        content_type=args.content_type,
+        content_type=args.content_type or None,
         seen=args.seen,
         luck=ctx.random,
         with_bodies=True,
@@ -196,7 +227,7 @@ def get_demo(_ctx: QueryContext, _args: NoArgs) -> list[ContentDocument]:
 
 
 @mutation("cachedContent:seed")
-def seed(ctx: MutationContext, args: SeedArgs) -> str:
+def seed(ctx: MutationContext, args: SeedArgs) -> ContentId:
     """Keep a playable page and return its id; for operators."""
     kept = seeding.seed_content(
         args.content,
@@ -214,23 +245,23 @@ def seed(ctx: MutationContext, args: SeedArgs) -> str:
 class SaveArgs(rules.Items, frozen=True):
     """What the caller archived, and in which session."""
 
-    session_id: str
+    session_id: SessionId
 
 
 class ArchiveDocument(rules.Items, frozen=True):
     """What a player archived in one session."""
 
-    id: str = msgspec.field(name="_id")
+    id: ArchiveId = msgspec.field(name="_id")
     creation_time: Millis = msgspec.field(name="_creationTime")
     user_id: str
-    session_id: str
+    session_id: SessionId
     total_items: float
     correct_items: float
     saved_at: Millis
 
 
-@mutation("archives:save")
-def save(ctx: MutationContext, args: SaveArgs) -> str:
+@mutation("archives:save", limit=saving.SAVES)
+def save(ctx: MutationContext, args: SaveArgs) -> ArchiveId:
     """Keep what the caller archived in a session, in place of what was kept of it before."""
     caller = ctx.identity
     if caller is None:
@@ -268,6 +299,17 @@ D = TypeVar("D", bound=msgspec.Struct)
 def _as(kind: type[D], row: _Row, document: Mapping[str, Any]) -> D:
     stamp = {"_id": row.public_id, "_creationTime": milliseconds(row.created_at)}
     return msgspec.convert({**document, **stamp}, kind)
+
+
+def _redacted(row: Any, page: SeenPage) -> dict[str, Any]:
+    return {
+        "variantId": row.variant_id,
+        "pageId": row.page_id,
+        "levelId": row.level_id,
+        "projectId": row.project_id,
+        "difficulty": row.difficulty,
+        "page": page,
+    }
 
 
 def _content(row: Any) -> dict[str, Any]:

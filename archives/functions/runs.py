@@ -23,8 +23,11 @@ from dust.errors import UnauthenticatedError
 from dust.livequery.context import Caller, Context, MutationContext, QueryContext
 from dust.livequery.registry import internal_mutation, mutation, query
 from dust.livequery.scheduler import Every, cron
-from dust.livequery.shapes import Args, Millis, NoArgs, milliseconds
+from dust.livequery.shapes import Args, Millis, NoArgs, in_table, milliseconds
 from dust.livequery.transactions import Isolation
+from gamesessions.queries import SessionId
+
+RunId = Annotated[str, in_table("runs")]
 
 # Each of these waits for the one before it, by a lock: see services.runs.
 _LOCKED = Isolation.READ_COMMITTED
@@ -42,7 +45,7 @@ class StartArgs(Args, frozen=True):
 class RunArgs(Args, frozen=True):
     """Which run."""
 
-    run_id: str
+    run_id: RunId
 
 
 class PageArgs(RunArgs, frozen=True):
@@ -94,9 +97,9 @@ class PageDocument(Struct, frozen=True):
 class RunDocument(Struct, frozen=True):
     """A run: all that is needed to go on with it."""
 
-    id: str = msgspec.field(name="_id")
+    id: RunId = msgspec.field(name="_id")
     creation_time: Millis = msgspec.field(name="_creationTime")
-    session_id: str
+    session_id: SessionId
     mode: Mode
     level: int | None
     status: Status
@@ -116,7 +119,7 @@ class RunDocument(Struct, frozen=True):
     board_status: str | None
 
 
-@mutation("runs:start", isolation=_LOCKED)
+@mutation("runs:start", isolation=_LOCKED, limit=runs.STARTS)
 def start(ctx: MutationContext, args: StartArgs) -> RunDocument:
     """Begin a run and its first page; the game that the caller was in is abandoned."""
     place = runs.start_run(
@@ -139,7 +142,7 @@ def get_active(ctx: QueryContext, _args: NoArgs) -> RunDocument | None:
     return None if shown is None else _document(shown)
 
 
-@mutation("runs:lifeline", isolation=_LOCKED)
+@mutation("runs:lifeline", isolation=_LOCKED, limit=runs.MOVES)
 def lifeline(ctx: MutationContext, args: LifelineArgs) -> RunDocument:
     """Use a lifeline, which the player has once for each page."""
     use = runs.Use(page=args.page, lifeline=args.lifeline, section_id=args.section_id)
@@ -148,7 +151,7 @@ def lifeline(ctx: MutationContext, args: LifelineArgs) -> RunDocument:
     return _document(queries.show(place))
 
 
-@mutation("runs:archive", isolation=_LOCKED)
+@mutation("runs:archive", isolation=_LOCKED, limit=runs.MOVES)
 def archive(ctx: MutationContext, args: ArchiveArgs) -> RunDocument:
     """Archive sections of the page, and reveal it; after the last one the run is finished."""
     place = runs.archive_page(
@@ -161,7 +164,7 @@ def archive(ctx: MutationContext, args: ArchiveArgs) -> RunDocument:
     return _document(queries.show(place))
 
 
-@mutation("runs:next", isolation=_LOCKED)
+@mutation("runs:next", isolation=_LOCKED, limit=runs.MOVES)
 def begin_next(ctx: MutationContext, args: PageArgs) -> RunDocument:
     """Begin the page after the one that is over."""
     run_id = queries.parse_id(args.run_id)
@@ -169,7 +172,7 @@ def begin_next(ctx: MutationContext, args: PageArgs) -> RunDocument:
     return _document(queries.show(place))
 
 
-@mutation("runs:finish", isolation=_LOCKED)
+@mutation("runs:finish", isolation=_LOCKED, limit=runs.MOVES)
 def finish(ctx: MutationContext, args: RunArgs) -> RunDocument:
     """End the run: with pages left, it is abandoned. One that is over stays as it is."""
     place = runs.finish_run(_player(ctx), queries.parse_id(args.run_id), now=ctx.now)

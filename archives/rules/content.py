@@ -47,6 +47,8 @@ MAX_ITEMS = 500
 ITEM_TEXT_MAX = 2000
 MAX_ITEMS_BYTES = MAX_ITEMS * (ITEM_TEXT_MAX * 6 + 256)
 """What the other two come to at most: an escaped character takes six bytes."""
+MAX_ARCHIVES = 5_000
+"""How many archives a player may have: years of games. None is ever deleted to make room."""
 
 MAX_PAGES_IN_PROJECT = 5000
 MAX_LEVELS_IN_PROJECT = 100
@@ -66,7 +68,6 @@ SAVES_PER_MINUTE = 30
 EXPORTS_PER_HOUR = 10
 
 MAX_PROJECTS = 50
-CREDENTIAL_NAME_MAX = 100
 
 KINDS = ("news", "blog", "social", "wiki")
 Kind = Literal["news", "blog", "social", "wiki"]

@@ -1,7 +1,8 @@
 """Content: pages, levels, variants and playable pages, written whole or not at all.
 
-Writing the same again changes nothing. Every change of content, however it came about, is told by
-``_changed``, and followed by ``_bound_scores``.
+Writing the same again changes nothing. A new row has the ``key`` that it is given, if any. Every
+change of content, however it came about, is told by ``_changed``, and followed by
+``_bound_scores``.
 """
 
 import logging
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -44,7 +46,7 @@ class Kept(Generic[S]):
     outcome: Outcome
 
 
-def upsert_page(page: rules.Page, *, now: datetime) -> Kept[Page]:
+def upsert_page(page: rules.Page, *, now: datetime, key: UUID | None = None) -> Kept[Page]:
     """Keep a captured page, in place of the project's former one of that name.
 
     :raises InvalidContentError: if a field breaks a rule; it is named.
@@ -70,10 +72,10 @@ def upsert_page(page: rules.Page, *, now: datetime) -> Kept[Page]:
         if found is None:
             _check_room(pages, rules.MAX_PAGES_IN_PROJECT, "pages")
         row = found or Page(project_id=page.project_id, page_id=page.page_id)
-        return _keep(row, values, now=now)
+        return _keep(row, values, now=now, key=key)
 
 
-def upsert_level(level: rules.Level, *, now: datetime) -> Kept[Level]:
+def upsert_level(level: rules.Level, *, now: datetime, key: UUID | None = None) -> Kept[Level]:
     """Keep a level, in place of the project's former one of that name.
 
     :raises InvalidContentError: if a field breaks a rule; it is named.
@@ -95,10 +97,12 @@ def upsert_level(level: rules.Level, *, now: datetime) -> Kept[Level]:
         if found is None:
             _check_room(levels, rules.MAX_LEVELS_IN_PROJECT, "levels")
         row = found or Level(project_id=level.project_id, level_id=level.level_id)
-        return _keep(row, values, now=now)
+        return _keep(row, values, now=now, key=key)
 
 
-def upsert_variant(variant: rules.Variant, *, now: datetime) -> Kept[PageVariant]:
+def upsert_variant(
+    variant: rules.Variant, *, now: datetime, key: UUID | None = None
+) -> Kept[PageVariant]:
     """Keep a variant, in place of the former one of that name, or of the same page on its level.
 
     So ingesting a project again makes no level longer, although each run names its variants anew.
@@ -123,10 +127,12 @@ def upsert_variant(variant: rules.Variant, *, now: datetime) -> Kept[PageVariant
         "fake_marks": checking.plain(variant)["fakeMarks"],
     }
     with transaction.atomic():
-        return _keep(_row_for(variant), values, now=now)
+        return _keep(_row_for(variant), values, now=now, key=key)
 
 
-def save_content(content: rules.Content, *, now: datetime) -> Kept[CachedContent]:
+def save_content(
+    content: rules.Content, *, now: datetime, key: UUID | None = None
+) -> Kept[CachedContent]:
     """Keep a playable page, in place of the former one of its key.
 
     :raises InvalidContentError: if a field breaks a rule; it is named.
@@ -148,7 +154,7 @@ def save_content(content: rules.Content, *, now: datetime) -> Kept[CachedContent
         found = contents.select_for_update().filter(key=content.key).first()
         if found is None:
             _check_room(contents, rules.MAX_CONTENTS, "contents")
-        return _keep(found or CachedContent(key=content.key), values, now=now)
+        return _keep(found or CachedContent(key=content.key), values, now=now, key=key)
 
 
 def delete_rows(rows: "QuerySet[S]") -> int:
@@ -180,11 +186,12 @@ def _row_for(variant: rules.Variant) -> PageVariant:
     return place or named or PageVariant()
 
 
-def _keep(row: S, values: Mapping[str, Any], *, now: datetime) -> Kept[S]:
+def _keep(row: S, values: Mapping[str, Any], *, now: datetime, key: UUID | None) -> Kept[S]:
     """Write what differs of the row, so that nobody is told of what stays the same."""
     if row._state.adding:  # noqa: SLF001 - documented by Django
         for name, value in values.items():
             setattr(row, name, value)
+        row.id = key or row.id
         row.created_at = row.updated_at = now
         row.save(force_insert=True)
         outcome = Outcome.CREATED

@@ -15,9 +15,7 @@ from archives.rules import content as rules
 from archives.services import contents
 from archives.services.contents import Kept, Outcome
 from dust.errors import DustError
-
-LONGEST_ROW_BYTES = 8 * 1024 * 1024
-"""A line that is longer is passed over without being read into memory."""
+from dust.jsonlines import read_lines
 
 _PLURALS = {"pages": "page", "levels": "level", "variants": "variant", "contents": "content"}
 _NAMES = ("key", "variantId", "levelId", "pageId")
@@ -71,7 +69,7 @@ def _load(row: Row, *, now: datetime) -> Loaded:
             raise InvalidContentError(row.problem)
         outcome = _keep(row.data, now=now).outcome
     except DustError as error:
-        return Loaded(row.number, row.share, what, None, _reason(error))
+        return Loaded(row.number, row.share, what, None, error.report)
     except IntegrityError:
         why = "Somebody else was writing it at the same time. Load it again."
         return Loaded(row.number, row.share, what, None, why)
@@ -104,32 +102,11 @@ def _name_of(data: Any) -> str:
     return f"{str(data.get('kind'))[: rules.KEY_MAX]} {key[: rules.KEY_MAX]!r}"
 
 
-def _reason(error: DustError) -> str:
-    details = (f"{field}: {' '.join(messages)}" for field, messages in error.fields.items())
-    return " ".join([error.message, *details])
-
-
 def _lines(file: IO[bytes]) -> Iterator[Row]:
     size = max(1, file.seek(0, os.SEEK_END))
     file.seek(0)
-    number = 0
-    while line := file.readline(LONGEST_ROW_BYTES + 1):
-        number += 1
-        is_too_long = len(line) > LONGEST_ROW_BYTES
-        while line and is_too_long and not line.endswith(b"\n"):
-            line = file.readline(LONGEST_ROW_BYTES)
-        share = file.tell() / size
-        if is_too_long:
-            yield Row(number, share, problem=f"It has more than {LONGEST_ROW_BYTES} bytes.")
-        elif line.strip():
-            yield _decoded(line, number, share)
-
-
-def _decoded(line: bytes, number: int, share: float) -> Row:
-    try:
-        return Row(number, share, msgspec.json.decode(line))
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as exc:
-        return Row(number, share, problem=f"It is no JSON: {exc}.")
+    for line in read_lines(file):
+        yield Row(line.number, file.tell() / size, line.data, line.problem)
 
 
 def _json_rows(file: IO[bytes]) -> Iterator[Row]:

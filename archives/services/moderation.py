@@ -11,7 +11,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from archives.models import Archive, Content, IngestCredential
-from archives.services import contents, credentials
+from archives.services import contents
+from dust.credentials import issuing
 from gamesessions.rules import check_reason
 
 logger = logging.getLogger(__name__)
@@ -52,7 +53,7 @@ def revoke_credentials(
     """
     reason = check_reason(reason)
     with transaction.atomic():
-        revoked = credentials.revoke(ids, now=now)
+        revoked = issuing.revoke(IngestCredential, ids, now=now)
         rows = IngestCredential.objects.filter(id__in=[each.id for each in revoked])
         _log(rows, CHANGE, f"Revoked: {reason}", moderator_id)
     return len(revoked)

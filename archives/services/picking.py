@@ -7,14 +7,13 @@ from random import Random
 
 import msgspec
 from django.conf import settings
-from django.db.models import QuerySet
 
 from archives.errors import NothingToPlayError
-from archives.models import CachedContent, Level, Page, PageVariant
-from archives.queries import contents, documents
+from archives.models import CachedContent, Level, PageVariant
+from archives.queries import contents
+from archives.queries.playables import find_originals, page_of
 from archives.rules import content as rules
 from archives.rules import runs
-from archives.rules.adapter import adapt
 from archives.rules.content import PageContent
 from archives.rules.difficulty import PAGES_PER_SHORT_RUN
 from archives.rules.playable import make_playable, with_place_ids
@@ -49,22 +48,12 @@ def _of_level(number: int) -> Iterator[PageContent]:
         of_level = PageVariant.objects.filter(
             project_id=settings.DUST_PROJECT, level_id=level_id, is_valid=True
         )
-        originals = _originals(of_level)
+        originals = find_originals(settings.DUST_PROJECT, of_level.values("page_id"))
         variants = of_level.order_by("id")[: runs.MAX_PAGES].iterator(chunk_size=_READ_AT_ONCE)
         if (first := next(variants, None)) is not None:
             for variant in chain([first], variants):
-                document = msgspec.convert(documents.variant_document(variant), rules.Variant)
-                yield adapt(document, originals.get(variant.page_id))
+                yield page_of(variant, originals.get(variant.page_id))
             return
-
-
-def _originals(variants: "QuerySet[PageVariant]") -> dict[str, Page]:
-    """Return the pages that the variants were made of, as far as they were ingested."""
-    pages = Page.objects.filter(
-        project_id=settings.DUST_PROJECT, page_id__in=variants.values("page_id")
-    )
-    found = pages.defer(*Page.BODIES).order_by("page_id")[: rules.MAX_VARIANTS_IN_LEVEL]
-    return {page.page_id: page for page in found}
 
 
 def _at_random(level: int, luck: Random) -> Iterator[PageContent]:

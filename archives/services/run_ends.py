@@ -13,6 +13,7 @@ from django.db import transaction
 
 from accounts import rules as accounts
 from accounts.models import User
+from archives.errors import NoRoomError
 from archives.models import Run
 from archives.queries import places
 from archives.queries.places import Place
@@ -25,7 +26,7 @@ from dust.livequery import scheduler
 from gamesessions.rules import Status as SessionStatus
 from gamesessions.services import sessions
 from leaderboard.rules import Play, Source
-from leaderboard.services.moderation import withdraw_entry
+from leaderboard.services.moderation import Refereed, withdraw_results
 from leaderboard.services.scores import submit_score
 
 TICK = "runs:tick"
@@ -89,8 +90,9 @@ def tick(run_id: UUID, *, number: int, now: datetime) -> bool:
 def close_cut_off(session_ids: Collection[UUID], now: datetime) -> None:
     """End the runs of sessions that count for nothing any more.
 
-    What was entered on a board by those that had finished is taken out.
+    What those that had finished brought to a board counts there no more.
     """
+    voided = []
     for run in Run.objects.filter(session_id__in=list(session_ids)).order_by("session_id"):
         place = places.find_place(run.session_id)
         assert place is not None
@@ -99,7 +101,8 @@ def close_cut_off(session_ids: Collection[UUID], now: datetime) -> None:
         elif place.session.voided_at and run.board_status and run.ended_at:
             board = places.board_of(run)
             assert board is not None
-            withdraw_entry(board, user_id=place.session.user_id, achieved_at=run.ended_at)
+            voided.append(Refereed(board, place.session.user_id, run.ended_at))
+    withdraw_results(voided)
 
 
 def _save_end_of_page(place: Place, *, now: datetime) -> None:
@@ -152,8 +155,12 @@ def _end_run(place: Place, status: Status, *, now: datetime) -> None:
     assert runs.can_become(Status(run.status), status)
     run.status, run.ended_at = status, now
     run.save(update_fields=["status", "ended_at", "board_status"])
-    if run.archived or status is Status.FINISHED:
-        keep_items(run.session_id, _items_of(run), user_id=place.session.user_id, now=now)
+    is_kept = bool(run.archived) or status is Status.FINISHED
+    if is_kept:
+        try:
+            keep_items(run.session_id, _items_of(run), user_id=place.session.user_id, now=now)
+        except NoRoomError:  # what the run has earned stands all the same
+            is_kept = False
     logger.info(
         "run ended",
         extra={
@@ -161,6 +168,7 @@ def _end_run(place: Place, status: Status, *, now: datetime) -> None:
             "run": run.public_id,
             "status": status,
             "score": place.session.score,
+            "is_kept": is_kept,
         },
     )
 

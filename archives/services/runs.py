@@ -33,10 +33,14 @@ from archives.rules.play import Lifeline, PageState
 from archives.rules.runs import OVER, Fate, Mode
 from archives.services import run_ends
 from archives.services.picking import pick_pages
+from dust.limits import Limit
 from dust.livequery.context import Caller
 from gamesessions.models import GameSession
 from gamesessions.rules import Progress
 from gamesessions.services import sessions
+
+STARTS = Limit("runs.start", runs.STARTS_PER_MINUTE, 60)
+MOVES = Limit("runs.move", runs.MOVES_PER_MINUTE, 60)
 
 
 def start_run(

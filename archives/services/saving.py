@@ -4,13 +4,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from uuid_utils.compat import uuid7
+
 from accounts.services.players import ensure_user_key
+from archives.errors import NoRoomError
 from archives.models import Archive
 from archives.rules import checking
 from archives.rules import content as rules
+from dust.limits import Limit
 from dust.livequery.context import Caller
 from gamesessions.errors import SessionRefereedError
 from gamesessions.queries import access_session
+
+SAVES = Limit("archives.save", rules.SAVES_PER_MINUTE, 60)
 
 _ERASED_AT_ONCE = 100
 
@@ -29,6 +35,7 @@ def save_archive(session_id: UUID, items: rules.Items, *, caller: Caller, now: d
     :raises SessionNotFoundError: if there is no such session, or if it is somebody else's.
     :raises SessionRefereedError: if the server keeps it, and so its archive.
     :raises InvalidContentError: if an item breaks a rule; it is named.
+    :raises NoRoomError: if they have as many archives as they may, and none of this session.
     :raises AccountBannedError: if the caller is banned; the other refusals likewise.
     """
     user_id = ensure_user_key(caller, now=now)
@@ -37,10 +44,15 @@ def save_archive(session_id: UUID, items: rules.Items, *, caller: Caller, now: d
     return keep_items(session_id, items, user_id=user_id, now=now)
 
 
-def keep_items(session_id: UUID, items: rules.Items, *, user_id: UUID, now: datetime) -> Saved:
+def keep_items(
+    session_id: UUID, items: rules.Items, *, user_id: UUID, now: datetime, key: UUID | None = None
+) -> Saved:
     """Keep what a player archived in a session, in place of what was kept of it before.
 
+    A new archive has the ``key`` that it is given, if any.
+
     :raises InvalidContentError: if an item breaks a rule; it is named.
+    :raises NoRoomError: if they have as many archives as they may, and none of this session.
     """
     values = {
         "items": checking.plain(items)["items"],
@@ -50,10 +62,14 @@ def keep_items(session_id: UUID, items: rules.Items, *, user_id: UUID, now: date
         "user_id": user_id,
         "saved_at": now,
     }
+    own = Archive.objects.filter(user_id=user_id)
+    is_full = own[: rules.MAX_ARCHIVES].count() == rules.MAX_ARCHIVES
+    if is_full and not own.filter(session_id=session_id).exists():
+        raise NoRoomError(f"You have {rules.MAX_ARCHIVES} archives, and there can be no more.")
     archive, is_new = Archive.objects.update_or_create(
         session_id=session_id,
         defaults=values,
-        create_defaults={**values, "created_at": now},
+        create_defaults={**values, "id": key or uuid7(), "created_at": now},
     )
     return Saved(archive, is_new)
 

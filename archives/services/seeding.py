@@ -31,6 +31,14 @@ def seed_content(
         raise UnauthenticatedError
     if not is_allowed(by, "archives.add_cachedcontent"):
         raise ForbiddenError("Not authorized")
+    return contents.save_content(read_content(text, is_demo=is_demo, stated=stated), now=now)
+
+
+def read_content(text: str, *, is_demo: bool, stated: tuple[str, float]) -> rules.Content:
+    """Return the playable page that the JSON is, under its own id; ``stated`` must be true of it.
+
+    :raises InvalidContentError: if it is no playable page, or another than was stated.
+    """
     try:
         data = msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError, UnicodeEncodeError) as exc:
@@ -39,5 +47,4 @@ def seed_content(
     if (page.content_type, page.difficulty) != stated:
         wanted = "Must be of the kind and the difficulty that stand beside it."
         raise InvalidContentError(fields={"content": [wanted]})
-    document = rules.Content(key=page.id, is_demo=is_demo, content=page)
-    return contents.save_content(document, now=now)
+    return rules.Content(key=page.id, is_demo=is_demo, content=page)

@@ -1,14 +1,21 @@
 """A verified identity, and the claims of a token that functions may see."""
 
+import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any
 
+import msgspec
+
+from dust.identity.errors import InvalidIdentityError
+
 # They tell one token from the next, not one person from another. Left out, a refreshed token
 # gives an equal identity.
 _ABOUT_THE_TOKEN = frozenset({"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "fva"})
+
+SUBJECT_MAX = 255
 
 _YEAR_10000 = 253_402_300_800
 
@@ -27,6 +34,7 @@ _ATTRIBUTES = {
     "phone_number_verified": "phoneNumberVerified",
     "updated_at": "updatedAt",
 }
+_CLAIMS = {attribute: claim for claim, attribute in _ATTRIBUTES.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +56,12 @@ class Identity:
         return f"{self.issuer}|{self.subject}"
 
     @property
+    def key(self) -> str:
+        """A short digest of the pair, for what is counted or kept by who did it."""
+        pair = msgspec.msgpack.encode((self.issuer, self.subject))
+        return hashlib.blake2b(pair, digest_size=16).hexdigest()
+
+    @property
     def attributes(self) -> dict[str, Any]:
         """The identity as Convex functions know it, custom claims beside the standard ones.
 
@@ -63,6 +77,27 @@ class Identity:
             "issuer": self.issuer,
             "subject": self.subject,
         }
+
+
+def identity_of_attributes(attributes: Mapping[str, Any]) -> Identity:
+    """Return who has these attributes, named as ``Identity.attributes`` does.
+
+    :raises InvalidIdentityError: if they do not say who.
+    """
+    told = dict(attributes)
+    pair = told.pop("tokenIdentifier", None)
+    issuer, subject = told.pop("issuer", None), told.pop("subject", None)
+    if issuer is None and subject is None and isinstance(pair, str):
+        issuer, _, subject = pair.partition("|")
+    if not all(isinstance(part, str) and is_subject(part) for part in (issuer, subject)):
+        raise InvalidIdentityError
+    claims = {_CLAIMS.get(name, name): value for name, value in told.items()}
+    return Identity(issuer, subject, MappingProxyType(claims))
+
+
+def is_subject(text: str) -> bool:
+    """Return whether this can name somebody: not empty, not too long, nothing unprintable."""
+    return 1 <= len(text) <= SUBJECT_MAX and text.isprintable()
 
 
 def visible(claims: Mapping[str, Any], *, dotted: bool) -> Mapping[str, Any]:

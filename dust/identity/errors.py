@@ -1,6 +1,6 @@
 """What can be wrong with a token, or with those who vouch for it."""
 
-from dust.errors import UnauthenticatedError, UnavailableError
+from dust.errors import InvalidError, UnauthenticatedError, UnavailableError
 
 
 class InvalidTokenError(UnauthenticatedError):
@@ -10,6 +10,12 @@ class InvalidTokenError(UnauthenticatedError):
     """
 
     code = "invalid_token"
+
+
+class InvalidIdentityError(InvalidError):
+    """To act as somebody, say who: by tokenIdentifier, or by issuer and subject."""
+
+    code = "invalid_identity"
 
 
 class ProviderUnavailableError(UnavailableError):

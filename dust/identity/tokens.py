@@ -16,7 +16,7 @@ import msgspec
 from django.conf import settings
 
 from dust.identity import local_issuer
-from dust.identity.claims import Identity, visible
+from dust.identity.claims import Identity, is_subject, visible
 from dust.identity.errors import InvalidTokenError
 from dust.identity.keys import ALGORITHMS, LIFETIME_SECONDS, KeySet
 from dust.identity.providers import Provider
@@ -24,7 +24,6 @@ from dust.identity.providers import Provider
 LEEWAY_SECONDS = 5
 MAX_TOKEN_CHARACTERS = 16 * 1024
 MAX_CACHED_TOKENS = 10_000
-SUBJECT_MAX = 255
 
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _LAST_DAY = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
@@ -180,11 +179,6 @@ def _identity(claims: Mapping[str, Any], provider: Provider, expires_at: float) 
         claims=visible(claims, dotted=provider.dotted_claims),
         expires_at=datetime.fromtimestamp(expires_at, UTC),
     )
-
-
-def is_subject(text: str) -> bool:
-    """Return whether this can name somebody: not empty, not too long, nothing unprintable."""
-    return 1 <= len(text) <= SUBJECT_MAX and text.isprintable()
 
 
 def _digest(token: str) -> bytes:

@@ -1,6 +1,7 @@
 """Actions: functions that talk to the outside, in threads of their own, in no transaction."""
 
 import asyncio
+import contextvars
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -117,7 +118,8 @@ class Actions:
         :raises DustError: if it fails.
         :raises ActionTimeoutError: if it takes longer than allowed.
         """
-        work = partial(run_action, spec, spec.parse(args), caller)
+        action = partial(run_action, spec, spec.parse(args), caller)
+        work = partial(contextvars.copy_context().run, action)
         loop = asyncio.get_running_loop()
         async with turn:
             try:

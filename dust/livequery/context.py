@@ -4,12 +4,16 @@ import hashlib
 import random
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
+from django.db.models import Model, QuerySet
 from typing_extensions import override
 
+from dust.livequery.pagination import Page, PaginationOpts, paginate
 from dust.livequery.scheduler import Scheduler
+
+M = TypeVar("M", bound=Model)
 
 
 class Caller(Protocol):
@@ -20,6 +24,9 @@ class Caller(Protocol):
 
     @property
     def subject(self) -> str: ...
+
+    @property
+    def key(self) -> str: ...
 
     @property
     def claims(self) -> Mapping[str, Any]: ...
@@ -86,6 +93,11 @@ class ObservedIdentity:
         return self._caller.subject
 
     @property
+    def key(self) -> str:
+        self._facts.add(SUBJECT)
+        return self._caller.key
+
+    @property
     def claims(self) -> Mapping[str, Any]:
         return ObservedClaims(self._caller.claims, self._facts)
 
@@ -124,7 +136,30 @@ class Context:
 
 
 class QueryContext(Context):
-    """What a query is given."""
+    """What a query is given. A query that is run again is given its last run's ``journal``."""
+
+    def __init__(
+        self,
+        path: str,
+        args: Any,
+        caller: Caller | None,
+        *,
+        now: datetime,
+        journal: str | None = None,
+    ) -> None:
+        super().__init__(path, args, caller, now=now)
+        self.journal: str | None = None
+        self._last_journal = journal
+
+    def paginate(self, rows: QuerySet[M], options: PaginationOpts) -> Page[M]:
+        """Return a page of the rows, in their order. A function reads one page only.
+
+        :raises InvalidCursorError: if a cursor of the options is not one of these rows'.
+        """
+        if self.journal is not None:
+            raise RuntimeError(f"{self._path} reads more than one page.")
+        page, self.journal = paginate(rows, options, self._last_journal)
+        return page
 
 
 class MutationContext(Context):

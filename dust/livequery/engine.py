@@ -7,6 +7,7 @@ and retries (``writing``), what other processes did (``fanout``).
 import asyncio
 import contextlib
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -20,15 +21,17 @@ from dust.livequery.actions import Actions
 from dust.livequery.changes import Commit
 from dust.livequery.chores import ChoreKeeper
 from dust.livequery.clock import Clock, process_clock
+from dust.livequery.connection import Connection
 from dust.livequery.context import Caller
 from dust.livequery.execution import Outcome, Result, run_mutation, run_query, run_query_alone
 from dust.livequery.fanout import Fanout
 from dust.livequery.lanes import BUDGET_SECONDS
-from dust.livequery.leases import HeldLease, LeaseKeeper
-from dust.livequery.live import Client, Door, LiveQuery
+from dust.livequery.leases import LeaseKeeper
+from dust.livequery.live import Door, LiveQuery
 from dust.livequery.liveset import LiveSet, Plan
 from dust.livequery.registry import Kind, find_function
 from dust.livequery.runner import Runner
+from dust.livequery.snapshots import SnapshotKeeper
 from dust.livequery.transactions import is_snapshot_spoilt, snapshot
 from dust.livequery.worker import Worker
 from dust.livequery.writing import RequestKey, Written
@@ -62,6 +65,7 @@ class Engine:
         self._fanout = Fanout(deliver=self._apply, catch_up=self._catch_up, due=self._worker.wake)
         self._leases = LeaseKeeper()
         self._chores = ChoreKeeper()
+        self.snapshots = SnapshotKeeper(self.clock)
         self._must_catch_up = False
         self._tasks: list[asyncio.Task[None]] = []
         self._lanes: list[Runner] = []
@@ -99,6 +103,7 @@ class Engine:
         await self._worker.stop(patience_seconds=job_grace_seconds)
         await self._leases.stop()
         await self._chores.stop()
+        await self.snapshots.close()
         self._actions.close()
         self._stop_listening()
         await self._fanout.stop()
@@ -110,9 +115,9 @@ class Engine:
             await asyncio.to_thread(lane.close)
         self._lanes = []
 
-    def connect(self, door: Door, caller: Caller | None = None) -> "Connection":
+    def connect(self, door: Door, caller: Caller | None = None) -> Connection:
         """Return the engine's end of a socket."""
-        return Connection(self._live.connect(door, caller), self._leases)
+        return Connection(self._live.connect(door, caller), self._leases, self.clock)
 
     async def query(
         self, path: str, args: Mapping[str, Any], caller: Caller | None, *, internal: bool = False
@@ -210,6 +215,7 @@ class Engine:
             self._must_catch_up = False
         try:
             shown = await lane.run(session.open)
+            plan.snapshot_at = session.opened_at
             self._apply(shown)
             plan.shows(shown)
             self._live.choose(plan, slow=slow)
@@ -237,65 +243,21 @@ class Engine:
                     await asyncio.sleep(0)
 
 
-class Connection:
-    """The engine's end of one socket. Used on the event loop only."""
-
-    def __init__(self, client: Client, leases: LeaseKeeper) -> None:
-        self._client = client
-        self._leases = leases
-        self._held: list[HeldLease] = []
-
-    @property
-    def caller(self) -> Caller | None:
-        return self._client.caller
-
-    def subscribe(self, path: str, args: Mapping[str, Any], *, internal: bool = False) -> int:
-        """Watch a query and return the subscription's id; the first result follows at once.
-
-        :raises DustError: if there is no such query or the arguments do not fit.
-        """
-        spec = find_function(path, kind=Kind.QUERY, internal=internal)
-        subscription = self._client.subscribe(spec, args)
-        self._update_leases()
-        return subscription
-
-    def unsubscribe(self, subscription: int) -> None:
-        """Stop watching."""
-        self._client.unsubscribe(subscription)
-        self._update_leases()
-
-    def authenticate(self, caller: Caller | None) -> None:
-        """Let every subscription continue as another caller; only what differs is sent."""
-        self._client.authenticate(caller)
-        self._update_leases()
-
-    def drained(self) -> None:
-        """Say that the socket can take news again."""
-        self._client.drained()
-
-    def close(self) -> None:
-        """Forget the socket."""
-        self._client.close()
-        self._update_leases()
-
-    def _update_leases(self) -> None:
-        before, self._held = self._held, self._client.leases()
-        if before or self._held:
-            self._leases.change(before=before, after=self._held)
-
-
 class CycleSession:
     """One cycle's snapshot, held open on its thread from ``open`` to the end of ``run``."""
 
     def __init__(self, read_unseen: Callable[[], list[Commit]]) -> None:
         self.is_over = False
+        self.opened_at = math.inf
         self._read_unseen = read_unseen
         self._stack = contextlib.ExitStack()
 
     def open(self) -> list[Commit]:
         """Take the snapshot; return the commits it shows that were not applied yet."""
         self._stack.enter_context(snapshot())
-        return self._read_unseen()
+        unseen = self._read_unseen()
+        self.opened_at = time.perf_counter()
+        return unseen
 
     def run(self, plan: Plan) -> dict[LiveQuery, Outcome]:
         """Run what the plan's groups need, one group after the other, within the budget."""
@@ -318,7 +280,8 @@ class CycleSession:
 
     @staticmethod
     def _run_query(live: LiveQuery, now: datetime) -> Outcome:
-        return run_query(live.family.spec, live.family.args, live.caller, now=now)
+        family = live.family
+        return run_query(family.spec, family.args, live.caller, now=now, journal=family.journal)
 
     def close(self) -> None:
         """Let go of the snapshot."""

@@ -18,9 +18,17 @@ class RawSqlInQueryError(DustError):
 
 
 class UnknownFunctionError(NotFoundError):
-    """There is no such function."""
+    """There is no such function.
+
+    ``path`` is the name that was asked for, and ``kind`` what it should have been, if not anything.
+    """
 
     code = "unknown_function"
+
+    def __init__(self, path: str, *, kind: str | None = None) -> None:
+        self.path = path
+        self.kind = kind
+        super().__init__(f"There is no {kind or 'function'} named {path}.")
 
 
 class InvalidArgumentsError(InvalidError):
@@ -37,6 +45,12 @@ class WriteConflictError(UnavailableError):
     """Too many writes collided. Try again."""
 
     code = "write_conflict"
+
+
+class DatabaseLostError(UnavailableError):
+    """The database is away. Try again."""
+
+    code = "database_lost"
 
 
 class IdempotencyMismatchError(DustError):
@@ -68,3 +82,9 @@ class TooManyJobsError(InvalidError):
     """One call of a function schedules too much."""
 
     code = "too_many_jobs"
+
+
+class SnapshotUnavailableError(InvalidError):
+    """There is no such snapshot any more. Take another one."""
+
+    code = "snapshot_unavailable"

@@ -5,7 +5,10 @@ thousand sockets that watch one board. Who is in which group is ``liveset``'s af
 """
 
 import itertools
-from collections.abc import Mapping, Sequence
+import math
+import time
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from dust.livequery.liveset import LiveSet
 
 Versions = tuple[str | None, ...]
-FamilyKey = tuple[str, bytes]
+FamilyKey = tuple[str, bytes, str | None]
 
 
 @dataclass(slots=True)
@@ -33,7 +36,7 @@ class Transition:
 
     ts: int
     changes: Sequence[tuple[int, Result]]
-    encodings: dict[str, bytes] = field(default_factory=dict)
+    encodings: dict[Hashable, bytes] = field(default_factory=dict)
 
 
 class Door(Protocol):
@@ -52,11 +55,12 @@ class Family:
     """All live queries of one function with one set of arguments.
 
     ``facts`` is what its runs have ever read of their callers. It only grows; when it does, the
-    family's live queries split.
+    family's live queries split. ``journal`` is what each run begins with.
     """
 
     spec: FunctionSpec
     args: msgspec.Struct
+    journal: str | None
     key: FamilyKey
     facts: frozenset[str] = frozenset()
     live: dict[tuple[Any, ...], "LiveQuery"] = field(default_factory=dict)
@@ -111,19 +115,43 @@ class Group:
         return [live for _, live in self.entries if live.is_stale or live.installed >= cycle]
 
 
+class Unanswered:
+    """A write of a socket's own that it has not been told the outcome of."""
+
+    def __init__(self) -> None:
+        self._since = math.inf
+
+    def begin_commit(self) -> None:
+        """Note that it may be seen from now on; called in the thread that writes."""
+        self._since = min(self._since, time.perf_counter())
+
+    def may_show(self, snapshot_at: float) -> bool:
+        """Return whether a snapshot that was there at that time can contain it."""
+        return snapshot_at >= self._since
+
+
 class Client:
-    """One socket's subscriptions. Made by ``LiveSet.connect``; used on the event loop only."""
+    """One socket's subscriptions. Made by ``LiveSet.connect``; used on the event loop only.
+
+    While a write of its own is ``unanswered`` it is told nothing that may show it, and counts as
+    behind instead. One that ``is_owed`` an answer is told by the next cycle how things stand,
+    even if nothing has changed.
+    """
 
     __slots__ = (
+        "added",
         "caller",
         "door",
         "group",
         "is_behind",
+        "is_changing",
+        "is_owed",
         "last_missed_cycle",
         "live",
         "live_set",
         "next_id",
         "sent",
+        "unanswered",
     )
 
     def __init__(self, live_set: "LiveSet", door: Door, caller: Caller | None) -> None:
@@ -134,27 +162,66 @@ class Client:
         self.group: Group | None = None
         self.sent: Versions = ()
         self.is_behind = False
+        self.is_changing = False
+        self.added: set[LiveQuery] = set()
+        self.is_owed = False
+        self.unanswered: Unanswered | None = None
         self.last_missed_cycle = 0
         self.next_id = itertools.count()
 
-    def subscribe(self, spec: FunctionSpec, args: Mapping[str, Any]) -> int:
+    def subscribe(
+        self,
+        spec: FunctionSpec,
+        args: Mapping[str, Any],
+        *,
+        key: int | None = None,
+        journal: str | None = None,
+    ) -> int:
         """Watch a query; its first result comes with the next transition.
 
         :raises InvalidArgumentsError: if the arguments do not fit the function.
         """
-        subscription = next(self.next_id)
-        live = self.live_set.live_query(spec, spec.parse(args), self.caller)
-        self._watch({**self.live, subscription: live})
+        subscription = next(self.next_id) if key is None else key
+        live = self.live_set.live_query(spec, spec.parse(args), self.caller, journal)
+        with self.changing():
+            self.live[subscription] = live
+            self.added.add(live)
         return subscription
 
     def unsubscribe(self, subscription: int) -> None:
         """Stop watching."""
-        self._watch({key: live for key, live in self.live.items() if key != subscription})
+        with self.changing():
+            self.live.pop(subscription, None)
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Find the client's group once for all the changes inside, at the end."""
+        if self.is_changing:
+            yield
+            return
+        before, self.live = self.live, dict(self.live)
+        self.is_changing = True
+        try:
+            yield
+        finally:
+            self.is_changing = False
+            wanted, self.live = self.live, before
+            taken_back = self.added - {*before.values(), *wanted.values()}
+            self.added = set()
+            self._watch(wanted)
+            self.live_set.forget_unwatched(taken_back)
 
     def authenticate(self, caller: Caller | None) -> None:
         """Let all subscriptions continue as another caller; only what differs is sent."""
         self.caller = caller
         self.rekey()
+
+    def owe(self) -> None:
+        """Have the client told how things stand by a cycle that is yet to begin."""
+        self.is_owed = True
+        self.skip_cycles_under_way()
+        if self.group is not None:
+            self.live_set.enqueue(self.group)
 
     def skip_cycles_under_way(self) -> None:
         """Take news only from cycles that are yet to begin.
@@ -190,7 +257,7 @@ class Client:
         find = self.live_set.live_query
         self._watch(
             {
-                key: find(live.family.spec, live.family.args, self.caller)
+                key: find(live.family.spec, live.family.args, self.caller, live.family.journal)
                 for key, live in self.live.items()
             }
         )

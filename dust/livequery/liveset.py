@@ -8,6 +8,7 @@ installs the outcomes. A live query that is not stale is known to be valid in an
 until a commit that touches it is applied; so all that a group is told belongs to one snapshot.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -39,12 +40,15 @@ _SECONDS_PER_DELIVERY = 10e-6
 class Plan:
     """What one cycle does: groups to serve and, for each, the stale queries to run first.
 
+    ``snapshot_at`` is a time (of ``time.perf_counter``) when its snapshot was there.
+
     ``applied`` collects the commits that were applied since before the cycle's snapshot was taken:
     they may be missing from it. ``results`` keeps what was valid when the groups were chosen, and
     then takes what the cycle has found; ``served`` counts the groups it came to.
     """
 
     cycle: int
+    snapshot_at: float = math.inf
     applied: dict[CommitKey, Commit] = field(default_factory=dict)
     groups: list[tuple[Group, list[LiveQuery]]] = field(default_factory=list)
     results: dict[LiveQuery, Result] = field(default_factory=dict)
@@ -81,19 +85,27 @@ class LiveSet:
         return Client(self, door, caller)
 
     def live_query(
-        self, spec: FunctionSpec, args: msgspec.Struct, caller: Caller | None
+        self,
+        spec: FunctionSpec,
+        args: msgspec.Struct,
+        caller: Caller | None,
+        journal: str | None = None,
     ) -> LiveQuery:
         """Return the live query that this caller shares."""
-        key = spec.path, msgspec.json.encode(args, order="sorted")
-        family = self.families.get(key)
-        if family is None:
-            family = self.families[key] = Family(spec, args, key)
+        family = self._family(spec, args, journal)
         caller_key = family.caller_key(caller)
         live = family.live.get(caller_key)
         if live is None:
             live = family.live[caller_key] = LiveQuery(family, caller_key, caller)
             metrics.live_queries.inc()
         return live
+
+    def _family(self, spec: FunctionSpec, args: msgspec.Struct, journal: str | None) -> Family:
+        key = spec.path, msgspec.msgpack.encode(args, order="sorted"), journal
+        family = self.families.get(key)
+        if family is None:
+            family = self.families[key] = Family(spec, args, journal, key)
+        return family
 
     def move(self, client: Client, before: Mapping[int, LiveQuery]) -> None:
         """Put the client into the group of its present subscriptions."""
@@ -104,8 +116,7 @@ class LiveSet:
         if entries:
             self._join(entries, client)
             metrics.clients.inc()
-        for live in before.values():
-            self._forget_if_unwatched(live)
+        self.forget_unwatched(set(before.values()))
 
     def _join(self, entries: tuple[tuple[int, LiveQuery], ...], client: Client) -> None:
         group = self._groups.get(entries)
@@ -125,11 +136,15 @@ class LiveSet:
             for _, live in group.entries:
                 live.groups.discard(group)
 
-    def _forget_if_unwatched(self, live: LiveQuery) -> None:
-        if live.groups:
-            return
-        self.index.discard(live)
-        metrics.live_queries.dec()
+    def forget_unwatched(self, queries: Iterable[LiveQuery]) -> None:
+        """Forget those of the live queries, each named once, that nobody watches."""
+        for live in queries:
+            if not live.groups:
+                self.index.discard(live)
+                metrics.live_queries.dec()
+                self._leave_family(live)
+
+    def _leave_family(self, live: LiveQuery) -> None:
         if live.family.live.get(live.caller_key) is live:
             del live.family.live[live.caller_key]
         if not live.family.live:
@@ -220,8 +235,22 @@ class LiveSet:
         live.installed = self.cycle
         live.is_stale = False
         self.index.add(live, outcome.reads)
+        journal = outcome.result.journal
+        if journal is not None and journal != live.family.journal:
+            self._adopt(live, journal)
         if not outcome.facts <= live.family.facts:
             self._split(live.family, outcome.facts)
+
+    def _adopt(self, live: LiveQuery, journal: str) -> None:
+        """Let the next runs begin with the journal, and nobody else join who has none."""
+        before, facts = live.family, live.family.facts
+        self._leave_family(live)
+        live.family = self._family(before.spec, before.args, journal)
+        live.caller_key = live.family.caller_key(live.caller)
+        if not facts <= live.family.facts:
+            self._split(live.family, facts)
+        if live.family.live.setdefault(live.caller_key, live) is not live:
+            self._rekey_clients(live)
 
     def _split(self, family: Family, facts: frozenset[str]) -> None:
         """Part the callers that are no longer alike, now that more is read of them.
@@ -234,9 +263,13 @@ class LiveSet:
             live.caller_key = family.caller_key(live.caller)
         family.live = {live.caller_key: live for live in queries}
         for live in queries:
-            for group in list(live.groups):
-                for client in list(group.clients):
-                    client.rekey()
+            self._rekey_clients(live)
+
+    @staticmethod
+    def _rekey_clients(live: LiveQuery) -> None:
+        for group in list(live.groups):
+            for client in list(group.clients):
+                client.rekey()
 
     def news(self, plan: Plan, group: Group, ts: int) -> Iterator[tuple[Client, Transition]]:
         """Yield what each client of a served group has to be told, and count it as told."""
@@ -250,10 +283,11 @@ class LiveSet:
         told: Versions | None = None
         transition = Transition(ts, ())
         for client in list(group.clients):
-            if client.sent is versions or client.group is not group:
+            if client.group is not group or (client.sent is versions and not client.is_owed):
                 continue
             if not self._can_take(client, plan):
                 continue
+            is_owed, client.is_owed = client.is_owed, False
             if client.sent is not told:
                 told = client.sent
                 changes = [
@@ -264,11 +298,14 @@ class LiveSet:
                 transition = Transition(ts, changes)
             client.sent = versions
             client.skip_cycles_under_way()
-            if transition.changes:
+            if transition.changes or is_owed:
                 yield client, transition
 
     def _can_take(self, client: Client, plan: Plan) -> bool:
         if client.last_missed_cycle >= plan.cycle:
+            return False
+        if client.unanswered is not None and client.unanswered.may_show(plan.snapshot_at):
+            client.is_behind = True
             return False
         if not client.door.writable:
             client.is_behind = True
@@ -290,6 +327,6 @@ class LiveSet:
         if versions == group.sent:
             versions = group.sent
         return any(
-            client.sent is not versions and client.sent != versions and not client.is_behind
+            not client.is_behind and (client.is_owed or client.sent != versions)
             for client in group.clients
         )

@@ -12,12 +12,13 @@ class Request(models.Model):
     """A write that was asked for under a key, and what it answered: the same again to a repeat.
 
     Claimed by the first statement of the write's transaction and completed by its last, so no
-    other transaction ever sees a row without an answer.
+    other transaction ever sees a row without an answer. ``owner`` is as in ``writing.RequestKey``.
     """
 
     scope = models.CharField(max_length=300)
     key = models.CharField(max_length=255)
     fingerprint = models.CharField(max_length=64)
+    owner = models.CharField(max_length=32, blank=True, default="", db_default="")
     response = models.BinaryField(null=True)
     ts = models.BigIntegerField(null=True)
     created_at = models.DateTimeField(db_index=True)
@@ -25,6 +26,11 @@ class Request(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["scope", "key"], name="livequery_request_key")
+        ]
+        indexes = [
+            models.Index(
+                fields=["owner"], condition=~models.Q(owner=""), name="livequery_request_owner"
+            )
         ]
 
     @override
@@ -64,6 +70,24 @@ class Clock(models.Model):
     @override
     def __str__(self) -> str:
         return str(self.high_water)
+
+
+class HeldSnapshot(models.Model):
+    """A snapshot that some process holds on PostgreSQL, for any to read; see ``snapshots``.
+
+    ``name`` is what PostgreSQL calls it. Two processes may hold one each for the same timestamp.
+    """
+
+    ts = models.BigIntegerField(db_index=True)
+    name = models.CharField(max_length=64)
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        db_table = "livequery_snapshot"
+
+    @override
+    def __str__(self) -> str:
+        return str(self.ts)
 
 
 class LeaseRow(models.Model):

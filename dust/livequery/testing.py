@@ -1,4 +1,4 @@
-"""For tests: an engine without an event loop, proof that a write reaches its readers, and jobs."""
+"""For tests: functions and jobs run by hand, and proof that a write reaches its readers."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from dust.livequery.actions import Surroundings, run_action
 from dust.livequery.changes import Commit
 from dust.livequery.context import Caller
 from dust.livequery.engine import CycleSession
-from dust.livequery.execution import Result, run_query_alone
+from dust.livequery.execution import Result, run_mutation, run_query_alone
 from dust.livequery.jobs import Claim
 from dust.livequery.live import Client, Transition
 from dust.livequery.liveset import LiveSet
@@ -84,6 +84,7 @@ class LocalEngine:
         plan = self.live.begin()
         session = CycleSession(list)
         session.open()
+        plan.snapshot_at = session.opened_at
         self.live.choose(plan, slow=slow)
         outcomes = session.run(plan)
         self.runs.update(live.family.spec.path for live in outcomes)
@@ -136,6 +137,33 @@ def assert_live(
             ), f"{bystander.path} was run again for nothing."
     finally:
         engine.close()
+
+
+def ask(path: str, args: Mapping[str, Any] | None = None, *, caller: Caller | None = None) -> Any:
+    """Run a public query once and return what it answers.
+
+    :raises DustError: if it fails, or if there is none of that name.
+    """
+    spec = find_function(path, kind=Kind.QUERY)
+    result = run_query_alone(spec, args or {}, caller)
+    if result.error is not None:
+        raise result.error
+    return result.value
+
+
+def mutate(
+    path: str,
+    args: Mapping[str, Any] | None = None,
+    *,
+    caller: Caller | None = None,
+    now: datetime | None = None,
+) -> Any:
+    """Run a public mutation and return what it answers. To the function it is ``now``.
+
+    :raises DustError: if it fails, or if there is none of that name.
+    """
+    spec = find_function(path, kind=Kind.MUTATION)
+    return run_mutation(spec, args or {}, caller, now=now).value
 
 
 _MOST_JOBS = 10_000

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from enum import Enum
 from typing import Any
 
+import psycopg
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connection, connections, transaction
 from psycopg import IsolationLevel
 from psycopg.pq import TransactionStatus
@@ -12,6 +13,7 @@ from psycopg.pq import TransactionStatus
 SERIALIZATION_FAILURE = "40001"
 DEADLOCK_DETECTED = "40P01"
 UNIQUE_VIOLATION = "23505"
+_CUT_OFF = ("08", "57P")  # by the network, or by whoever stops a server or a connection
 _SQLITE_BUSY = 5
 
 
@@ -66,10 +68,22 @@ def is_snapshot_spoilt() -> bool:
     }
 
 
-def is_connection_lost() -> bool:
-    """Return whether the database has gone away under this thread's connection."""
+def is_connection_lost(error: Exception) -> bool:
+    """Return whether an error came up because this thread's connection has gone away.
+
+    The error itself is looked at too: leaving the outermost block may have opened another one.
+    """
+    if connection.vendor != "postgresql":
+        return False
     raw = connection.connection
-    return connection.vendor == "postgresql" and (raw is None or raw.closed)
+    return raw is None or raw.closed or _is_cut_off(error)
+
+
+def _is_cut_off(error: Exception) -> bool:
+    state = sqlstate(error)
+    return isinstance(error.__cause__, psycopg.OperationalError) and (
+        state is None or state.startswith(_CUT_OFF)
+    )
 
 
 @contextmanager
@@ -102,7 +116,7 @@ def _sqlite_reader() -> Iterator[None]:
         connection.connection.execute("PRAGMA query_only = OFF")
 
 
-def sqlstate(error: DatabaseError) -> str | None:
+def sqlstate(error: Exception) -> str | None:
     """Return PostgreSQL's code for the error, None where there is none."""
     return getattr(error.__cause__, "sqlstate", None)
 

@@ -17,12 +17,12 @@ from django.db import Error
 from dust.errors import DustError
 from dust.livequery import crons, jobs, metrics, recovery, scheduler
 from dust.livequery.actions import Actions
-from dust.livequery.errors import WriteConflictError
+from dust.livequery.errors import DatabaseLostError, WriteConflictError
 from dust.livequery.execution import ServerError, run_mutation
 from dust.livequery.jobs import Claim, ClaimLostError
 from dust.livequery.registry import Kind, find_function
 from dust.livequery.runner import Runner
-from dust.livequery.transactions import is_connection_lost
+from dust.livequery.writing import Phases
 
 logger = logging.getLogger(__name__)
 
@@ -185,14 +185,14 @@ def run_mutation_job(claim: Claim, *, now: datetime | None = None) -> None:
     try:
         spec = find_function(claim.path, kind=Kind.MUTATION, internal=True)
         before = partial(jobs.complete, claim, now=now)
-        run_mutation(spec, claim.args, None, now=now, before=before)
+        run_mutation(spec, claim.args, None, now=now, phases=Phases(begun=before))
     except ClaimLostError:
         logger.warning("job was taken over", extra=_told(claim, "job.take_over"))
     except WriteConflictError:
         recovery.put_back(claim, now=now)
-    except Exception as exc:
-        if isinstance(exc, Error) and is_connection_lost():
-            raise
+    except DatabaseLostError:
+        raise
+    except Exception as exc:  # noqa: BLE001 - the border: noted with the job, and logged
         jobs.settle(claim, error=note_failure(claim, exc), now=now)
     else:
         note_success(claim)

@@ -36,6 +36,7 @@ TRIES_BEFORE_QUEUEING = 2
 """Conflicts after which a write waits its turn behind others of its name."""
 
 _UNIQUE_VIOLATIONS_TAKEN_FOR_CONFLICTS = 2
+_PACKED = b"\xc1"  # begins neither JSON nor MessagePack
 _FIRST_BACKOFF_SECONDS = 0.002
 _LONGEST_BACKOFF_SECONDS = 0.1
 
@@ -46,11 +47,14 @@ class RequestKey:
 
     ``scope`` says whose key it is (a user and path, or a client session), ``fingerprint`` is a
     digest of what was asked: the same key with another fingerprint is a mistake of the client's.
+    ``owner`` is whoever the answer may be about, by the ``key`` of their identity, and empty if it
+    is about nobody: what is stored for an owner can be forgotten, see ``purge.forget_requests``.
     """
 
     scope: str
     key: str
     fingerprint: str
+    owner: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +66,35 @@ class Written(Generic[T]):
     replayed: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Phases:
+    """What is told of each try of a write, in the thread that writes.
+
+    ``begun`` is called first in its transaction, ``committing`` last: from then on the database may
+    show what is written.
+    """
+
+    begun: Callable[[], None] = lambda: None
+    committing: Callable[[], None] = lambda: None
+
+
+UNTOLD = Phases()
+
+
 def run_write(
     work: Callable[[], T],
     *,
     name: str,
     isolation: Isolation = Isolation.SERIALIZABLE,
     request: RequestKey | None = None,
+    phases: Phases = UNTOLD,
 ) -> Written[T]:
     """Run ``work`` in a transaction of its own and return what it returned.
 
     ``work`` is run again as a whole if it loses a conflict, so it must do nothing that a rollback
     does not undo. After two conflicts it queues behind other writes of the same ``name``.
-    With a ``request``, the answer (JSON-able builtins) is stored in the same transaction and given
-    again, without running anything, to whoever repeats the request.
+    With a ``request``, the answer (JSON-able builtins, or bytes in their place) is stored in the
+    same transaction and given again, without running anything, to whoever repeats the request.
 
     :raises WriteConflictError: if it still conflicts after the last try.
     :raises IdempotencyMismatchError: if the request's key was used for something else.
@@ -84,7 +104,7 @@ def run_write(
     for tries in range(1, TRIES + 1):
         try:
             with _turn(name, queue=tries > TRIES_BEFORE_QUEUEING):
-                return _write_once(work, isolation, request)
+                return _write_once(work, isolation, request, phases)
         except IntegrityError as exc:
             # A serializable transaction may meet a row that its snapshot does not show. The next
             # try sees it; a violation that is the work's own fault comes back the same.
@@ -102,17 +122,23 @@ def run_write(
 
 
 def _write_once(
-    work: Callable[[], T], isolation: Isolation, request: RequestKey | None
+    work: Callable[[], T],
+    isolation: Isolation,
+    request: RequestKey | None,
+    phases: Phases,
 ) -> Written[T]:
     with write_transaction(isolation):
         if request is None:
+            phases.begun()
             value = work()
         else:
             claimed, answer = _claim(request)
             if not claimed:
-                return Written(msgspec.json.decode(answer.response), answer.ts, replayed=True)
+                return Written(_restored(answer.response), answer.ts, replayed=True)
+            phases.begun()
             value = work()
             _store(request, value)
+        phases.committing()
     return Written(value, changes.clock())
 
 
@@ -158,7 +184,8 @@ def _claim(request: RequestKey) -> tuple[bool, _Answer]:
     On PostgreSQL an insert would wait for a transaction that holds the same key, so the statement
     first tries for a lock on the key: without it, the request is running elsewhere.
     """
-    fields: list[Any] = [request.scope, request.key, request.fingerprint, datetime.now(UTC)]
+    asked = [request.scope, request.key, request.fingerprint, request.owner]
+    fields: list[Any] = [*asked, datetime.now(UTC)]
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             lock = _lock_number("request", f"{request.scope}\0{request.key}")
@@ -177,20 +204,27 @@ def _claim(request: RequestKey) -> tuple[bool, _Answer]:
     return False, answer
 
 
+def _restored(response: bytes) -> Any:
+    if response.startswith(_PACKED):
+        return msgspec.msgpack.decode(response.removeprefix(_PACKED))
+    return msgspec.json.decode(response)  # as earlier versions kept them
+
+
 def _store(request: RequestKey, value: Any) -> None:
-    body = msgspec.json.encode(value)
     with connection.cursor() as cursor:
-        cursor.execute(_STORE, [body, changes.clock(), request.scope, request.key])
+        # Unlike JSON, this can say bytes, and NaN.
+        response = _PACKED + msgspec.msgpack.encode(value)
+        cursor.execute(_STORE, [response, changes.clock(), request.scope, request.key])
 
 
 _CLAIM_POSTGRESQL = """
-    INSERT INTO livequery_request (scope, key, fingerprint, created_at)
-    SELECT %s, %s, %s, %s WHERE pg_try_advisory_xact_lock(%s)
+    INSERT INTO livequery_request (scope, key, fingerprint, owner, created_at)
+    SELECT %s, %s, %s, %s, %s WHERE pg_try_advisory_xact_lock(%s)
     ON CONFLICT (scope, key) DO NOTHING RETURNING id
 """
 _CLAIM_SQLITE = """
-    INSERT INTO livequery_request (scope, key, fingerprint, created_at) VALUES (%s, %s, %s, %s)
-    ON CONFLICT (scope, key) DO NOTHING RETURNING id
+    INSERT INTO livequery_request (scope, key, fingerprint, owner, created_at)
+    VALUES (%s, %s, %s, %s, %s) ON CONFLICT (scope, key) DO NOTHING RETURNING id
 """
 _FIND = "SELECT fingerprint, response, ts FROM livequery_request WHERE scope = %s AND key = %s"
 _STORE = "UPDATE livequery_request SET response = %s, ts = %s WHERE scope = %s AND key = %s"

@@ -1,4 +1,6 @@
-"""How large a request's body may be: the same everywhere but where documents come in."""
+"""How large a request's body may be: the same everywhere but where much comes in at once."""
+
+import re
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -8,7 +10,7 @@ from dust.rest.errors import BodyTooLargeError
 
 def limit_for(path: str) -> int:
     """Return how many bytes the body of a request for this path may have."""
-    larger = (most for prefix, most in settings.LARGE_BODIES.items() if path.startswith(prefix))
+    larger = (most for paths, most in settings.LARGE_BODIES.items() if re.match(paths, path))
     return next(larger, settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
 
 

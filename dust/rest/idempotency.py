@@ -17,11 +17,11 @@ KEY_PATTERN = "[ -~]{1,255}"
 _KEY = re.compile(KEY_PATTERN)
 
 
-def request_key(request: Request, identity: Identity) -> RequestKey | None:
+def request_key(request: Request, identity: Identity, *, owner: str) -> RequestKey | None:
     """Return under what the request is remembered; None if the client sent no key.
 
     A key is its user's own and holds for one path. Method and body make the request: sent again
-    with others, it is another one under a key already used.
+    with others, it is another one under a key already used. ``owner`` is as in ``RequestKey``.
 
     :raises InvalidIdempotencyKeyError: if the key is empty, too long or not printable ASCII.
     """
@@ -34,12 +34,8 @@ def request_key(request: Request, identity: Identity) -> RequestKey | None:
         scope=_digest("rest", identity.issuer, identity.subject, request.path),
         key=key,
         fingerprint=_digest(request.method or "", request.body),
+        owner=owner,
     )
-
-
-def player_key(identity: Identity) -> str:
-    """Return a short name for who someone is, for counting what they do."""
-    return _digest(identity.issuer, identity.subject)
 
 
 def _digest(*parts: str | bytes) -> str:

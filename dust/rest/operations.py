@@ -11,8 +11,8 @@ from django.core.exceptions import ImproperlyConfigured
 from rest_framework.permissions import BasePermission
 
 from dust.errors import DustError
+from dust.limits import Limit
 from dust.rest.serializers import NoFields, Shape
-from dust.rest.throttle import Limit
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
@@ -24,7 +24,9 @@ class Operation:
     """The declaration of one action, used as its decorator (below ``@action`` where there is one).
 
     ``answers`` maps each status of success to the shape of its body. ``raises`` names the errors
-    that are this action's own; those that every action of its kind may raise are known.
+    that are this action's own; those that every action of its kind may raise are known. What
+    ``is_impersonal`` answers nothing that is about its caller: the answer is stored for nobody, and
+    given again whatever has become of the account since.
     """
 
     access: type[BasePermission]
@@ -33,6 +35,7 @@ class Operation:
     body: type[Shape] | None = None
     limit: Limit | None = None
     raises: Sequence[type[DustError]] = ()
+    is_impersonal: bool = False
 
     def __call__(self, handler: Handler) -> Handler:
         setattr(handler, _ATTRIBUTE, self)

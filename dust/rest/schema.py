@@ -51,7 +51,8 @@ _IDEMPOTENCY_KEY = OpenApiParameter(
     {"type": "string", "pattern": f"^{KEY_PATTERN}$"},
     OpenApiParameter.HEADER,
     description="Sent again with the same key and body, the request runs no second time and gets "
-    "the first answer. Kept for two weeks; only successes are.",
+    "the first answer, unless its sender is refused by now. Kept for two weeks, but no longer than "
+    "the account; only successes are.",
 )
 
 

@@ -12,7 +12,6 @@ from django.http import HttpRequest
 from django.utils.datastructures import MultiValueDict
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.exceptions import MethodNotAllowed, UnsupportedMediaType
-from rest_framework.parsers import BaseParser
 from rest_framework.permissions import BasePermission
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
@@ -20,23 +19,23 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 from typing_extensions import override
 
+from dust import limits
 from dust.errors import InvalidError
+from dust.livequery.replays import check_replay
 from dust.livequery.transactions import Isolation
 from dust.livequery.writing import run_write
 from dust.rest.auth import BearerAuthentication, HeaderAuthentication, identity_of
 from dust.rest.bodies import read_body
 from dust.rest.errors import handle_error
 from dust.rest.formats import JsonOnly, JsonParser, JsonRenderer
-from dust.rest.idempotency import REPLAYED_HEADER, player_key, request_key
+from dust.rest.idempotency import REPLAYED_HEADER, request_key
 from dust.rest.operations import Operation, operation_of
 from dust.rest.schema import Schema
 from dust.rest.serializers import NoFields, Shape
-from dust.rest.throttle import limiter
 
 Answer = tuple[int, Mapping[str, Any]]
 """What a write answers: status and JSON-able body, kept to be given again."""
 
-_PARSERS: list[BaseParser] = [JsonParser()]
 _RENDERERS: list[BaseRenderer] = [JsonRenderer()]
 _NEGOTIATOR = JsonOnly()
 
@@ -48,7 +47,7 @@ class JsonRequest(Request):
         body = read_body(self._request)
         if not body:
             return {}, MultiValueDict()
-        parser = _NEGOTIATOR.select_parser(self, _PARSERS)
+        parser = _NEGOTIATOR.select_parser(self, self.parsers or ())
         if parser is None:
             raise UnsupportedMediaType(self.content_type)
         return parser.parse(BytesIO(body)), MultiValueDict()
@@ -76,6 +75,9 @@ class RestViewSet(ViewSet):
     authenticator: ClassVar[HeaderAuthentication] = BearerAuthentication()
     """How callers say who they are."""
 
+    parser: ClassVar[JsonParser] = JsonParser()
+    """How bodies are read."""
+
     operation: Operation
     query: Mapping[str, Any]
     body: Mapping[str, Any]
@@ -87,7 +89,7 @@ class RestViewSet(ViewSet):
         self.action = self.action_map.get((request.method or "").lower(), "")
         return JsonRequest(
             request,
-            parsers=_PARSERS,
+            parsers=[self.parser],
             authenticators=[self.authenticator],
             negotiator=_NEGOTIATOR,
             parser_context={},
@@ -146,20 +148,18 @@ class RestViewSet(ViewSet):
 
         The operation's limit is spent inside the transaction, after the request is known to be a
         new one, so a repeated request costs nothing; and once, however often the work is retried.
+
+        :raises DustError: as ``run_write`` does; or if the request is a repeated one whose caller
+            is refused by now.
         """
         identity = identity_of(request)
-        is_counted = False
-
-        def counted_work() -> Answer:
-            nonlocal is_counted
-            if not is_counted:
-                self.spend_limit(request)
-                is_counted = True
-            return work()
-
-        written = run_write(
-            counted_work, name=name, isolation=isolation, request=request_key(request, identity)
-        )
+        owner = "" if self.operation.is_impersonal else identity.key
+        if (limit := self.operation.limit) is not None:
+            work = limits.limited(work, limit, identity.key)
+        key = request_key(request, identity, owner=owner)
+        written = run_write(work, name=name, isolation=isolation, request=key)
+        if written.replayed and owner:
+            check_replay(identity)
         status, body = written.value
         headers = {REPLAYED_HEADER: "true"} if written.replayed else None
         return Response(body, status=status, headers=headers)
@@ -170,7 +170,7 @@ class RestViewSet(ViewSet):
         :raises RateLimitedError: if none is left.
         """
         if (limit := self.operation.limit) is not None:
-            limiter().spend(limit, player_key(identity_of(request)))
+            limits.spend(limit, identity_of(request).key)
 
 
 def _read_query(shape: type[Shape], request: Request) -> Mapping[str, Any]:

@@ -6,7 +6,8 @@ from typing import Any
 import msgspec
 
 from dust.errors import DustError
-from dust.livequery.engine import Connection, get_engine
+from dust.livequery.connection import Connection
+from dust.livequery.engine import get_engine
 from dust.livequery.live import Transition
 from dust.sockets.messages import ErrorMessage, Unchanged
 from dust.sockets.outbox import Outbox

@@ -20,6 +20,10 @@ class Outbox(Protocol):
     def writable(self) -> bool:
         """False while the peer has too much to take; it is told to the owner when that is over."""
 
+    @property
+    def unsent(self) -> int:
+        """How many bytes the peer has yet to take."""
+
     def send(self, text: bytes) -> None:
         """Send one message."""
 
@@ -55,6 +59,10 @@ class FrameOutbox:
     def writable(self) -> bool:
         return not self._frames.is_full
 
+    @property
+    def unsent(self) -> int:
+        return self._frames.buffered()
+
     def send(self, text: bytes) -> None:
         self._frames.write(text_frame(text))
 
@@ -82,6 +90,7 @@ class PlainOutbox:
         self._drained = drained
         self._waiting: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
         self._is_closed = False
+        self.unsent = 0
         self._task = asyncio.create_task(self._work(), name="dust-outbox")
 
     @property
@@ -89,6 +98,7 @@ class PlainOutbox:
         return self._waiting.qsize() < self.LONGEST
 
     def send(self, text: bytes) -> None:
+        self.unsent += len(text)
         self._put({"type": "websocket.send", "text": text.decode()})
 
     def finish(self, result: Result, what: str) -> bytes:
@@ -111,7 +121,9 @@ class PlainOutbox:
     async def _work(self) -> None:
         try:
             while True:
-                await self._send(await self._waiting.get())
+                message = await self._waiting.get()
+                await self._send(message)
+                self.unsent -= len(message.get("text", "").encode())
                 if self._waiting.empty():
                     self._drained()
         except OSError:
@@ -127,7 +139,8 @@ def _messaging(what: str) -> Build:
     head = b'{"type":"%b","version":"' % what.encode()
 
     def build(result: Result) -> bytes:
-        rest = b'"}' if result.body == b"{}" else b'",' + result.body[1:]
+        body = result.body
+        rest = b'"}' if body == b"{}" else b'",' + body[1:]
         return head + result.version.encode() + rest
 
     return build

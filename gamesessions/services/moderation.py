@@ -73,8 +73,7 @@ def _void(session_ids: Collection[UUID], *, reason: str, now: datetime) -> list[
     with transaction.atomic():
         # In one order, or two moderators could wait for each other.
         valid = GameSession.objects.filter(id__in=session_ids, voided_at=None).order_by("id")
-        locked = valid.select_related("user").select_for_update(of=("self",), no_key=True)
-        voided = list(locked.defer("state"))
+        voided = list(valid.select_for_update(no_key=True).defer("state"))
         same = GameSession.objects.filter(id__in=[session.id for session in voided])
         same.filter(status=Status.ACTIVE).update(status=Status.ABANDONED, ended_at=now)
         same.update(voided_at=now, voided_reason=reason, updated_at=now)

@@ -14,6 +14,7 @@ from django.db import transaction
 
 from accounts.models import User
 from accounts.services.players import ensure_user_key
+from dust.limits import Limit
 from dust.livequery.context import Caller
 from gamesessions import rules
 from gamesessions.errors import (
@@ -25,6 +26,9 @@ from gamesessions.errors import (
 )
 from gamesessions.models import GameSession, Save
 from gamesessions.rules import KEEP, Progress, Status
+
+STARTS = Limit("gamesessions.start", rules.STARTS_PER_MINUTE, 60)
+SAVES = Limit("gamesessions.save", rules.SAVES_PER_MINUTE, 60)
 
 _COPIED = ("score", "level", "combo", "pages_completed", "accuracy", "state")
 

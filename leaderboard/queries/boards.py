@@ -27,10 +27,16 @@ _signer = signing.Signer(salt="leaderboard.cursor")
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """An entry as a board shows it. ``rank`` is None if the entry is not listed."""
+    """An entry as a board shows it. ``rank`` is None if the entry is not listed.
+
+    ``subject`` is the player's at their issuer.
+    """
 
     id: UUID
+    board: str
     rank: int | None
+    user_id: UUID
+    subject: str
     username: str
     avatar_url: str
     score: int
@@ -44,6 +50,16 @@ class Standing:
     def public_id(self) -> str:
         """The id under which every door knows the entry."""
         return ids.encode(Entry.TABLE_NUMBER, self.id)
+
+    @property
+    def user_public_id(self) -> str:
+        """The id under which every door knows the player."""
+        return ids.encode(User.TABLE_NUMBER, self.user_id)
+
+    @property
+    def created_at(self) -> datetime:
+        """When the player came to be on the board."""
+        return ids.made_at(self.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,7 +203,10 @@ def _ranks(entries: Sequence[Entry], *, is_top: bool) -> list[int]:
 def _standing(entry: Entry, rank: int | None, player: Player) -> Standing:
     return Standing(
         id=entry.id,
+        board=entry.board_id,
         rank=rank,
+        user_id=player.id,
+        subject=player.subject,
         username=player.username,
         avatar_url=player.avatar_url,
         score=entry.score,

@@ -4,13 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from django.contrib.admin.models import LogEntry
-from django.contrib.contenttypes.models import ContentType
-
+from accounts.services.deletion import rename_in_log
 from dust import ids
-from leaderboard.models import Attempt, Entry
-
-_RESULT = ("score", "accuracy", "level", "pages_completed", "source")
+from leaderboard.models import Attempt, Entry, Result
 
 
 def suspend_player(user_id: UUID, suspended: bool) -> None:  # noqa: FBT001 - as a ban calls it
@@ -27,11 +23,7 @@ def forget_player(user_id: UUID) -> bool:
     The entries stay: they are shown under the name of the row that they belong to, which has none.
     """
     entries = Entry.objects.filter(user_id=user_id).values_list("id", flat=True)
-    about = LogEntry.objects.filter(
-        content_type=ContentType.objects.get_for_model(Entry),
-        object_id__in=[str(entry) for entry in entries],
-    )
-    about.update(object_repr="An entry of a deleted account")
+    rename_in_log(Entry, entries, "An entry of a deleted account")
     return True
 
 
@@ -39,14 +31,15 @@ def export_entries(user_id: UUID) -> Iterator[dict[str, Any]]:
     """Yield a player's entries."""
     columns = ("ranked", "hidden", "hidden_reason", "achieved_at")
     entries = Entry.objects.filter(user_id=user_id).order_by("board_id")
-    for entry in entries.values("id", "board_id", *_RESULT, *columns).iterator():
+    for entry in entries.values("id", "board_id", *Result.VALUES, *columns).iterator():
         yield _shown(entry, Entry.TABLE_NUMBER)
 
 
 def export_attempts(user_id: UUID) -> Iterator[dict[str, Any]]:
-    """Yield everything that a player has ever submitted."""
+    """Yield what a player has submitted, as far as it is kept."""
+    columns = ("improved", "withdrawn", "created_at")
     attempts = Attempt.objects.filter(user_id=user_id).order_by("board_id", "id")
-    for attempt in attempts.values("id", "board_id", *_RESULT, "improved", "created_at").iterator():
+    for attempt in attempts.values("id", "board_id", *Result.VALUES, *columns).iterator():
         yield _shown(attempt, Attempt.TABLE_NUMBER)
 
 

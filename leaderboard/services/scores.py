@@ -11,26 +11,22 @@ from django.db import connection, transaction
 from django.db.models import Subquery
 
 from accounts.models import User
+from dust.limits import Limit
 from dust.livequery.changes import wrote
 from leaderboard import rules
-from leaderboard.models import Attempt, Entry, ScoreBound
+from leaderboard.models import Attempt, Entry, Result, ScoreBound
 from leaderboard.rules import Play, Source, Status
+from leaderboard.services.attempts import trim_attempts
 from leaderboard.services.ranks import fold_rank_deltas
 
-FOLD_EVERY = 512
-"""One submission in so many folds its board's deltas, of which it finds twice as many at most: so
-they stay few even where nothing else folds them."""
+SUBMISSIONS = Limit("leaderboard.submit", rules.SUBMISSIONS_PER_MINUTE, 60)
 
-_REPLACED = (
-    "score",
-    "accuracy",
-    "level",
-    "pages_completed",
-    "source",
-    "ranked",
-    "achieved_at",
-)
-_COLUMNS = ("id", "board_id", "user_id", *_REPLACED, "hidden", "hidden_reason", "suspended")
+UPKEEP_EVERY = 512
+"""One submission in so many folds its board's deltas, of which it finds twice as many at most: so
+they stay few even where nothing else folds them. It also lets go of its player's old attempts."""
+
+REPLACED = (*Result.VALUES, "ranked", "achieved_at")
+_COLUMNS = ("id", "board_id", "user_id", *REPLACED, "hidden", "hidden_reason", "suspended")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +69,9 @@ def submit_score(
             submission, bound = _submit_in_steps(entry, attempt)
         if source is Source.CLAIMED:
             rules.check_bound(play, bound)
-        if attempt.id.int % FOLD_EVERY == 0:
+        if attempt.id.int % UPKEEP_EVERY == 0:
             transaction.on_commit(partial(fold_rank_deltas, board), robust=True)
+            transaction.on_commit(partial(trim_attempts, board, user_id), robust=True)
     return submission
 
 
@@ -101,9 +98,9 @@ def _submit_in_steps(entry: Entry, attempt: Attempt) -> tuple[Submission, int | 
         best.save(force_insert=True)
     elif _beats(entry, best):
         status = Status.UPDATED
-        for name in _REPLACED:
+        for name in REPLACED:
             setattr(best, name, getattr(entry, name))
-        best.save(update_fields=_REPLACED)
+        best.save(update_fields=REPLACED)
     else:
         status = Status.UNCHANGED
     attempt.improved = status is not Status.UNCHANGED
@@ -132,7 +129,7 @@ def _submit_at_once(entry: Entry, attempt: Attempt) -> tuple[Submission, int | N
     is_new = best.id == entry.id
     wrote(
         Entry,
-        columns=None if is_new else _REPLACED,
+        columns=None if is_new else REPLACED,
         id=best.id,
         hidden=best.hidden,
         suspended=best.suspended,

@@ -9,6 +9,9 @@ from itertools import count
 from typing import Any
 
 from django.test import Client
+from prometheus_client import REGISTRY
+
+from accounts.models import User
 
 URL = "/clerk-users-webhook"
 SECRET = "whsec_" + base64.b64encode(b"a secret between Clerk and us").decode()
@@ -95,3 +98,13 @@ def send(client: Client, message: Any, **options: Any) -> Any:
     """Send it, signed, as a message of its own unless it is given an id."""
     body = json.dumps(message).encode()
     return client.post(URL, body, "application/json", headers=headers_for(body, **options))
+
+
+def ada() -> User:
+    """Return the user whom all of this is about."""
+    return User.objects.get(issuer=ISSUER, subject="user_ada")
+
+
+def count_of(name: str, **labels: str) -> float:
+    """Return what a metric counts up to now."""
+    return REGISTRY.get_sample_value(name, labels) or 0.0

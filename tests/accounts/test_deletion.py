@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from django.contrib.admin.models import LogEntry
+from django.contrib.admin.models import CHANGE, LogEntry
 from django.db import connection, transaction
 
 from accounts import queries
@@ -21,13 +21,15 @@ from accounts.services import bans, deletion, players
 from dust.livequery.testing import Watch, assert_live, run_jobs
 from dust.livequery.transactions import Isolation
 from dust.livequery.writing import run_write
+from gamesessions.services.moderation import void_sessions
 from leaderboard.models import Entry
 from leaderboard.queries.boards import get_top
 from leaderboard.services import moderation
 from tests.accounts.identities import alice, bob
 from tests.accounts.waiting import wait_until_somebody_waits
 from tests.dust.livequery import other_process
-from tests.factories import EntryFactory, UserFactory, create_boards
+from tests.factories import EntryFactory, GameSessionFactory, UserFactory
+from tests.rest import restore_boards
 
 BOARD = "solo:3"
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -35,7 +37,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 @pytest.fixture
 def user(transactional_db: None, now: datetime) -> User:
-    create_boards()
+    restore_boards()
     made = players.ensure_user(alice, now=now)
     User.objects.filter(id=made.id).update(email="alice@example.com", announced_at=now)
     return made
@@ -128,7 +130,7 @@ class TestDeleteAccount:
             delete(now)
 
     def test_reaches_the_queries_of_who_never_played(self, now: datetime) -> None:
-        create_boards()
+        restore_boards()
         others = Watch("leaderboard:me", {"board": "solo:4"}, caller=bob)
 
         with assert_live("leaderboard:me", {"board": BOARD}, caller=alice, bystanders=(others,)):
@@ -259,15 +261,26 @@ class TestErasing:
 
     def test_takes_the_name_out_of_the_admins_log(self, user: User, now: datetime) -> None:
         moderator = UserFactory.create(username="moderator", staff=True)
-        entry = EntryFactory.create(user=user, board__key=BOARD)
-        moderation.hide_entries([entry.id], reason="odd", moderator_id=moderator.id)
+        entries = [EntryFactory.create(user=user, board__key=key) for key in (BOARD, "solo:4")]
+        game = GameSessionFactory.create(user=user)
+        by: Any = {"moderator_id": moderator.id}
+        moderation.hide_entries([entry.id for entry in entries], reason="odd", **by)
+        moderation.delete_entries([entries[0].id], reason="odd", **by)
+        void_sessions([game.id], reason="odd", now=now, **by)
+        assert not LogEntry.objects.filter(object_repr__contains="alice").exists()
+        for row in (entries[1], game):  # lines as they were written once
+            LogEntry.objects.log_actions(moderator.id, [row], CHANGE)
+            LogEntry.objects.filter(object_id=str(row.id)).update(object_repr=f"alice: {row}")
         bans.ban_user(user, reason="a bot", until=None, by=moderator, now=now)
+        others = GameSessionFactory.create(user__username="bob")
+        void_sessions([others.id], reason="odd", now=now, **by)
 
         delete(now)
         run_jobs(now=now)
 
-        assert LogEntry.objects.count() == 2
+        assert LogEntry.objects.count() == 8
         assert not LogEntry.objects.filter(object_repr__contains="alice").exists()
+        assert LogEntry.objects.get(object_id=str(others.id)).object_repr == str(others)
 
     def test_cannot_have_two_parts_of_one_name(self) -> None:
         with pytest.raises(ValueError, match="account"):
@@ -318,7 +331,7 @@ class TestRaces:
     def test_a_deletion_that_meets_a_write_finds_what_it_wrote(
         self, now: datetime, *, has_played: bool
     ) -> None:
-        create_boards()
+        restore_boards()
         if has_played:
             players.ensure_user(alice, now=now)
 

@@ -15,14 +15,15 @@ from accounts.models import User
 from accounts.services import bans, deletion, exports, players
 from dust.livequery.transactions import snapshot
 from tests.accounts.identities import alice, bob
-from tests.factories import AttemptFactory, EntryFactory, UserFactory, create_boards
+from tests.factories import AttemptFactory, EntryFactory, UserFactory
+from tests.rest import restore_boards
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
 def user(transactional_db: None, now: datetime) -> User:
-    create_boards()
+    restore_boards()
     return players.ensure_user(alice, now=now)
 
 

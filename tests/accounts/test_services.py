@@ -40,7 +40,7 @@ def me(ctx: QueryContext, args: NoArgs) -> list[str] | None:
 
 class TestEnsureUser:
     @pytest.mark.django_db
-    def test_makes_the_row_from_the_token(self, now: datetime) -> None:
+    def test_dust_id_2_makes_the_row_from_the_token(self, now: datetime) -> None:
         user = players.ensure_user(alice, now=now)
 
         user.refresh_from_db()
@@ -74,7 +74,7 @@ class TestEnsureUser:
 
     @pytest.mark.django_db(transaction=True)
     @pytest.mark.parametrize("isolation", Isolation)
-    def test_makes_one_row_for_many_first_writes_at_once(
+    def test_dust_id_2_makes_one_row_for_many_first_writes_at_once(
         self, now: datetime, isolation: Isolation
     ) -> None:
         start = Barrier(THREADS)

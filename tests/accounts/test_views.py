@@ -99,7 +99,7 @@ class TestPatch:
 
         assert (answer.json()["username"], answer.json()["avatar_url"]) == ("Ally", "")
 
-    def test_changes_the_caller_and_nobody_else(self, client: Client) -> None:
+    def test_dust_id_1_changes_the_caller_and_nobody_else(self, client: Client) -> None:
         change(signed_in(client, "bob"), {})
         change(signed_in(client, "alice"), {"username": "Mallory"})
 

@@ -13,9 +13,11 @@ from archives.queries import places
 from archives.queries.places import Place
 from archives.rules import checking
 from archives.rules.content import Content
+from archives.rules.play import Lifeline
 from archives.rules.playable import selectable
 from archives.rules.runs import Mode
-from archives.services import contents, runs
+from archives.services import contents, run_ends, runs
+from archives.services.runs import Use
 from dust.identity import Identity
 from tests.archives import documents
 from tests.archives.variants import page as html
@@ -30,6 +32,13 @@ SECONDS = 107
 """How long a page of that level lasts."""
 TRUE, FALSE = ["s1", "s3", "s4"], ["s2"]
 """The sections of each page of the level."""
+
+MICROSECOND = timedelta.resolution
+LUCK = Random(1)  # noqa: S311 - games, not secrets
+
+
+def seconds(number: float) -> timedelta:
+    return timedelta(seconds=number)
 
 
 def seed_level(number: int = LEVEL, *, pages: int = 2, now: datetime, keys: str = "abcd") -> None:
@@ -97,6 +106,17 @@ def go_on(place: Place, *, caller: Identity = alice, now: datetime) -> Place:
     """Begin the next page."""
     number = place.run.page_number + 1
     return runs.begin_next_page(caller, place.run.session_id, number=number, now=now)
+
+
+def use(place: Place, lifeline: Lifeline, section_id: str | None = None, *, now: datetime) -> Place:
+    """Use a lifeline on the page that alice's run is at."""
+    asked = Use(page=place.run.page_number, lifeline=lifeline, section_id=section_id)
+    return runs.use_lifeline(alice, place.run.session_id, asked, luck=LUCK, now=now)
+
+
+def tick(place: Place, *, now: datetime) -> bool:
+    """Let time pass for the page that the run is at; return whether that ended it."""
+    return run_ends.tick(place.run.session_id, number=place.run.page_number, now=now)
 
 
 def play_through(

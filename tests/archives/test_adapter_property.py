@@ -145,6 +145,8 @@ class TestAdapt:
 
 
 class TestMakePlayable:
+    """DUST-SC-1: whatever a page was made of, it can be won, and it can be lost."""
+
     @anything
     def test_d27_every_page_can_be_won(self, source: Source) -> None:
         page = with_place_ids(make_playable(adapt(source.variant, source.original)))

@@ -43,7 +43,7 @@ def facts(page: dict[str, Any], *, marks: int) -> dict[str, Any]:
 
 @by_name
 class TestAdapt:
-    def test_makes_the_page_that_browsers_make(self, vector: dict[str, Any]) -> None:
+    def test_dust_ct_1_makes_the_page_that_browsers_make(self, vector: dict[str, Any]) -> None:
         source = read(Source, vector)
 
         page = plain(adapt(source.variant, source.original))
@@ -65,6 +65,8 @@ class TestAdapt:
 
 @by_name
 class TestMakePlayable:
+    """DUST-SC-1, on top."""
+
     def test_d27_leaves_a_page_that_can_be_won(self, vector: dict[str, Any]) -> None:
         source = read(Source, vector)
 
@@ -76,7 +78,7 @@ class TestMakePlayable:
         )
         assert energy_of(page) >= 1
 
-    def test_changes_nothing_that_can_be_won(self, vector: dict[str, Any]) -> None:
+    def test_dust_ct_1_changes_nothing_that_can_be_won(self, vector: dict[str, Any]) -> None:
         source = read(Source, vector)
         page = adapt(source.variant, source.original)
 

@@ -62,7 +62,7 @@ class TestSeedContent:
         assert len(list_demo()) == 5
         assert CachedContent.objects.count() >= 17
 
-    def test_takes_a_file_and_reports_each_bad_row(self, tmp_path: Path) -> None:
+    def test_takes_a_file_and_reports_on_each_row(self, tmp_path: Path) -> None:
         file = write(tmp_path / "rows.jsonl", LEVEL, "nonsense", LEVEL | {"difficulty": 99})
         out = StringIO()
 
@@ -71,32 +71,50 @@ class TestSeedContent:
 
         told = out.getvalue().splitlines()
         assert failure.value.returncode == 1
-        assert told[0].startswith("row 2: no object: refused. It is no JSON")
-        assert told[1].startswith(f"row 3: level '{PROJECT}_level_01': refused.")
-        assert "difficulty" in told[1]
-        assert told[2] == "rows.jsonl: 1 created, 2 refused"
+        assert told[0] == f"row 1: level '{PROJECT}_level_01': created"
+        assert told[1].startswith("row 2: no object: refused. It is no JSON")
+        assert told[2].startswith(f"row 3: level '{PROJECT}_level_01': refused.")
+        assert "difficulty" in told[2]
+        assert told[3] == "rows.jsonl: 1 created, 2 refused"
         assert Level.objects.count() == 1
 
     def test_takes_json(self, tmp_path: Path) -> None:
         file = write(tmp_path / "rows.json", {"levels": [documents.level()]})
 
-        assert run("seed_content", "--file", file) == "rows.json: 1 created\n"
+        told = run("seed_content", "--file", file)
 
-    def test_tells_every_row_if_asked_to(self, tmp_path: Path) -> None:
+        assert told == f"row 1: level '{PROJECT}_level_01': created\nrows.json: 1 created\n"
+
+    def test_tells_as_much_as_it_is_asked_to(self, tmp_path: Path) -> None:
         file = write(tmp_path / "rows.jsonl", LEVEL)
+        brief, wordy = ("--verbosity", "0"), ("--verbosity", "2")
 
-        told = run("seed_content", "--file", file, "--verbosity", "2")
+        assert run("seed_content", "--file", file, *brief) == "rows.jsonl: 1 created\n"
+        assert "row 1: " not in run("seed_content")
+        assert run("seed_content", *wordy).startswith("row 1: ")
 
-        assert told.splitlines()[0] == f"row 1: level '{PROJECT}_level_01': created"
-
-    def test_shows_how_far_it_is_where_somebody_looks(self, tmp_path: Path) -> None:
+    def test_shows_how_far_it_is_where_somebody_looks(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
         file = write(tmp_path / "rows.jsonl", LEVEL, LEVEL | {"levelId": "another"})
         terminal = Terminal()
 
-        run("seed_content", "--file", file, stderr=terminal)
+        told = run("seed_content", "--file", file, stderr=terminal)
 
         assert "[###############" in terminal.getvalue()
         assert "100%, 2 rows" in terminal.getvalue()
+        assert [line[:7] for line in told.splitlines()] == ["row 1: ", "row 2: ", "rows.js"]
+        assert "\r" not in told
+        assert not caplog.records
+
+    def test_logs_what_it_changes_where_nobody_looks(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        run("seed_content", stderr=Terminal())
+
+        run("seed_content", "--file", write(tmp_path / "rows.jsonl", LEVEL))
+
+        assert "content changed" in caplog.messages
 
     def test_says_what_is_wrong_with_a_file(self, tmp_path: Path) -> None:
         with pytest.raises(CommandError, match="No such file"):
@@ -123,10 +141,10 @@ class TestExportContent:
 
         assert file.read_text() == told
         count = len(told.splitlines())
-        assert run("seed_content", "--file", file) == f"all.jsonl: {count} unchanged\n"
+        assert run("seed_content", "--file", file).endswith(f"\nall.jsonl: {count} unchanged\n")
         for kind in (Page, Level, PageVariant, CachedContent):
             kind.objects.all().delete()
-        assert run("seed_content", "--file", file) == f"all.jsonl: {count} created\n"
+        assert run("seed_content", "--file", file).endswith(f"\nall.jsonl: {count} created\n")
         assert run("export_content") == told
 
     def test_keeps_to_projects_if_asked_to(self, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from archives.errors import (
 from archives.models import IngestCredential, Level, Page, PageVariant
 from archives.services import credentials, ingesting
 from archives.services.credentials import Issued
+from dust.credentials import issuing
 from dust.identity import Identity
 from dust.identity.providers import INGEST_ISSUER, parse_providers
 from tests.archives.documents import PROJECT, read_level, read_page, read_variant
@@ -95,7 +96,7 @@ class TestCheckToken:
                 credentials.check_token(other)
 
     def test_refuses_what_was_revoked(self, issued: Issued, now: datetime) -> None:
-        credentials.revoke([issued.credential.id], now=now)
+        issuing.revoke(IngestCredential, [issued.credential.id], now=now)
 
         with pytest.raises(IngestCredentialRequiredError):
             credentials.check_token(issued.token)
@@ -103,8 +104,8 @@ class TestCheckToken:
 
 class TestRevoke:
     def test_tells_what_was_good_until_then(self, issued: Issued, now: datetime) -> None:
-        first = credentials.revoke([issued.credential.id], now=now)
-        second = credentials.revoke([issued.credential.id], now=now + MINUTE)
+        first = issuing.revoke(IngestCredential, [issued.credential.id], now=now)
+        second = issuing.revoke(IngestCredential, [issued.credential.id], now=now + MINUTE)
 
         assert [each.handle for each in first] == [issued.credential.handle]
         assert second == []
@@ -160,7 +161,7 @@ class TestIngest:
         self, issued: Issued, now: datetime
     ) -> None:
         caller = credentials.check_token(issued.token)
-        credentials.revoke([issued.credential.id], now=now)
+        issuing.revoke(IngestCredential, [issued.credential.id], now=now)
 
         with pytest.raises(IngestCredentialRequiredError):
             ingesting.ingest_level(read_level(), by=caller, now=now)

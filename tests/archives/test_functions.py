@@ -9,22 +9,18 @@ import pytest
 from accounts.errors import AccountBannedError
 from accounts.models import User
 from archives.errors import (
-    DocumentTooLargeError,
-    IngestCredentialRequiredError,
     InvalidContentError,
-    ProjectNotCoveredError,
     SignInToSaveError,
 )
-from archives.models import Archive, CachedContent, Level, Page, PageVariant
+from archives.models import Archive, CachedContent
 from archives.services import contents, credentials
 from dust.errors import ForbiddenError, UnauthenticatedError
 from dust.identity import Identity
 from dust.ids import InvalidIdError
 from dust.livequery.context import Caller
 from dust.livequery.errors import InvalidArgumentsError
-from dust.livequery.execution import run_mutation, run_query, run_query_alone
+from dust.livequery.execution import run_mutation, run_query_alone
 from dust.livequery.registry import Kind, find_function
-from dust.livequery.testing import Watch, assert_live
 from gamesessions.errors import SessionNotFoundError
 from gamesessions.models import GameSession
 from tests.archives import documents
@@ -37,6 +33,7 @@ from tests.archives.documents import (
     read_page,
     read_variant,
 )
+from tests.archives.variants import page as html
 from tests.factories import ISSUER, GameSessionFactory, UserFactory, identity_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -71,96 +68,6 @@ def tool(transactional_db: None, now: datetime) -> Identity:
 @pytest.fixture
 def operator(transactional_db: None) -> Identity:
     return identity_of(UserFactory.create(username="operator", staff=True))
-
-
-INGESTED: list[tuple[str, Json, type[Any]]] = [
-    ("pages:upsert", documents.page(), Page),
-    ("levels:upsert", documents.level(), Level),
-    ("pageVariants:insert", documents.variant(), PageVariant),
-]
-
-
-@pytest.mark.parametrize(("path", "document", "model"), INGESTED)
-class TestIngest:
-    def test_keeps_a_document_and_returns_its_id(
-        self, tool: Identity, path: str, document: Json, model: type[Any]
-    ) -> None:
-        first = call(path, tool, **document)
-        again = call(path, tool, **document)
-
-        assert first == again == model.objects.get().public_id
-
-    def test_d5_refuses_everybody_who_is_no_tool(
-        self, tool: Identity, operator: Identity, path: str, document: Json, model: type[Any]
-    ) -> None:
-        for caller in (None, alice, operator, Identity(ISSUER, tool.subject)):
-            with pytest.raises(IngestCredentialRequiredError):
-                call(path, caller, **document)
-
-        assert not model.objects.exists()
-
-    def test_d5_refuses_other_projects(
-        self, tool: Identity, path: str, document: Json, model: type[Any]
-    ) -> None:
-        with pytest.raises(ProjectNotCoveredError):
-            call(path, tool, **document | {"projectId": "swamp"})
-
-        assert not model.objects.exists()
-
-    def test_refuses_unknown_and_missing_fields(
-        self, tool: Identity, path: str, document: Json, model: type[Any]
-    ) -> None:
-        for name in document:
-            without = {key: value for key, value in document.items() if key != name}
-            with pytest.raises(InvalidArgumentsError, match=f"`{name}`"):
-                call(path, tool, **without)
-        with pytest.raises(InvalidArgumentsError, match="`_id`"):
-            call(path, tool, **document, _id="x")
-
-        assert not model.objects.exists()
-
-    def test_takes_numbers_as_clients_send_them(
-        self, tool: Identity, path: str, document: Json, model: type[Any]
-    ) -> None:
-        floats = json.loads(json.dumps(document), parse_int=float)
-
-        call(path, tool, **floats)
-
-        assert model.objects.exists()
-
-
-class TestIngestLimits:
-    def test_names_the_limit_of_a_document(self, tool: Identity) -> None:
-        with pytest.raises(DocumentTooLargeError):
-            call("pages:upsert", tool, **documents.page(html="x" * 1024 * 1024))
-        with pytest.raises(InvalidArgumentsError, match=r"<= 10.0 - at `\$.difficulty`"):
-            call("levels:upsert", tool, **documents.level(difficulty=11))
-        with pytest.raises(InvalidContentError) as refused:
-            call("pageVariants:insert", tool, **documents.variant(variantId=" "))
-
-        assert list(refused.value.fields) == ["variantId"]
-
-    def test_d21_ends_with_as_many_variants_as_pages(self, tool: Identity) -> None:
-        for run in ("a1b2", "c3d4"):
-            for page in ("one", "two"):
-                call(
-                    "pageVariants:insert",
-                    tool,
-                    **documents.variant(variantId=f"{run}{page}", pageId=page),
-                )
-
-        found = ask("pageVariants:getByLevelId", alice, levelId=LEVEL)
-        assert [each["variantId"] for each in found] == ["c3d4one", "c3d4two"]
-
-    def test_d22_keeps_the_pages_of_two_projects_apart(self, now: datetime) -> None:
-        issued = credentials.create("the crawler", [PROJECT, "swamp"], now=now)
-        both = credentials.check_token(issued.token)
-
-        ours = call("pages:upsert", both, **documents.page())
-        theirs = call("pages:upsert", both, **documents.page(projectId="swamp"))
-
-        assert ours != theirs
-        assert set(Page.objects.values_list("project_id", flat=True)) == {PROJECT, "swamp"}
 
 
 class TestLevels:
@@ -224,6 +131,26 @@ class TestVariants:
         assert ask(path, **args) == []
         assert ask(path, alice, **dict.fromkeys(args, "nowhere")) == []
 
+    def test_d20_are_shown_without_the_truth_as_runs_show_them(self, now: datetime) -> None:
+        contents.upsert_page(read_page(), now=now)
+        shown = contents.upsert_variant(read_variant(alteredContent=html("a", "e1")), now=now).row
+        other = read_variant(variantId="blank", pageId="blank", alteredContent=" ")
+        contents.upsert_variant(other, now=now)
+
+        [found] = ask("pageVariants:getRedactedByLevelId", alice, levelId=LEVEL)
+
+        page = found.pop("page")
+        answers = {"alteredContent", "fakeMarks"}
+        assert found == {"_id": shown.public_id, "_creationTime": millis(now)} | {
+            name: value for name, value in documents.variant().items() if name not in answers
+        }
+        assert page["title"] == "Lighthouses"
+        assert [(each["id"], *sorted(each)) for each in page["sections"]] == [
+            (f"s{place}", "archiveCost", "category", "decayOrder", "id", "text") for place in (1, 2)
+        ]
+        assert ask("pageVariants:getRedactedByLevelId", levelId=LEVEL) == []
+        assert ask("pageVariants:getRedactedByLevelId", alice, levelId="nowhere") == []
+
     def test_are_counted_where_they_can_be_played(self, now: datetime) -> None:
         unassigned = f"{PROJECT}_unassigned"
         for number, (level, text) in enumerate(
@@ -275,6 +202,14 @@ class TestPlayablePages:
             pick(difficulty=3, seen=["x"])
         with pytest.raises(InvalidArgumentsError):
             pick(difficulty=3, seen=["x"] * 201)
+
+    def test_are_of_the_kind_that_is_asked_for(self, now: datetime) -> None:
+        """Null asks for none, and is not the same as asking for any (DUST-DB-2)."""
+        contents.save_content(read_content(), now=now)
+
+        assert ask("cachedContent:getRandom", difficulty=3, contentType="poem") is None
+        with pytest.raises(InvalidArgumentsError, match="contentType"):
+            ask("cachedContent:getRandom", difficulty=3, contentType=None)
 
     @pytest.mark.parametrize("difficulty", [-5, 2.5, 1e300])
     def test_are_there_for_any_difficulty(self, now: datetime, difficulty: float) -> None:
@@ -413,85 +348,3 @@ class TestArchives:
             call("archives:save", alice, sessionId=session.public_id, items=[item()])
         with pytest.raises(AccountBannedError):
             ask("archives:getUserArchive", alice)
-
-
-class TestSharing:
-    """What a query reads of its caller is what its result cannot be shared beyond."""
-
-    @pytest.mark.parametrize(
-        ("path", "args", "facts"),
-        [
-            ("levels:getByProject", {"projectId": PROJECT}, set()),
-            ("levels:getByLevelId", {"projectId": PROJECT, "levelId": LEVEL}, set()),
-            ("pageVariants:countValidByProject", {"projectId": PROJECT}, set()),
-            ("pageVariants:getByLevelId", {"levelId": LEVEL}, {"signed in"}),
-            ("pageVariants:getByPageId", {"pageId": "a"}, {"signed in"}),
-            ("cachedContent:getDemo", {}, set()),
-            ("cachedContent:getRandom", {"difficulty": 3}, set()),
-            ("pages:getByPageId", {"pageId": "a"}, {"signed in", "subject"}),
-            ("archives:getUserArchive", {}, {"signed in", "subject"}),
-        ],
-    )
-    def test_is_as_wide_as_what_is_shown_allows(
-        self, now: datetime, path: str, args: Json, facts: set[str]
-    ) -> None:
-        contents.upsert_level(read_level(), now=now)
-        contents.upsert_variant(read_variant(), now=now)
-        spec = find_function(path, kind=Kind.QUERY)
-
-        outcome = run_query(spec, spec.parse(args), alice, now=now)
-
-        assert outcome.facts == facts
-
-
-class TestLiveness:
-    def test_of_a_level(self, now: datetime) -> None:
-        contents.upsert_level(read_level(), now=now)
-        other = Watch("pageVariants:countValidByProject", {"projectId": PROJECT})
-
-        with assert_live(
-            "levels:getByLevelId", {"projectId": PROJECT, "levelId": LEVEL}, bystanders=(other,)
-        ):
-            contents.upsert_level(read_level(difficulty=2), now=now)
-
-    @pytest.mark.parametrize(
-        ("path", "args"),
-        [
-            ("pageVariants:getByLevelId", {"levelId": LEVEL}),
-            ("pageVariants:getByPageId", {"pageId": documents.variant()["pageId"]}),
-        ],
-    )
-    def test_of_variants(self, now: datetime, path: str, args: Json) -> None:
-        contents.upsert_variant(read_variant(), now=now)
-        other = Watch("levels:getByProject", {"projectId": PROJECT})
-
-        with assert_live(path, args, caller=alice, bystanders=(other,)):
-            contents.upsert_variant(read_variant(alteredContent="[]"), now=now)
-
-    def test_of_a_level_that_had_none(self, now: datetime) -> None:
-        with assert_live("pageVariants:getByLevelId", {"levelId": LEVEL}, caller=alice):
-            contents.upsert_variant(read_variant(), now=now)
-
-    def test_of_a_page(self, operator: Identity, now: datetime) -> None:
-        args = {"pageId": documents.page()["pageId"]}
-
-        with assert_live("pages:getByPageId", args, caller=operator):
-            contents.upsert_page(read_page(), now=now)
-        with assert_live("pages:getByPageId", args, caller=operator):
-            User.objects.update(is_staff=False)
-
-    def test_of_playable_pages(self, now: datetime) -> None:
-        with assert_live("cachedContent:getRandom", {"difficulty": 3}):
-            contents.save_content(read_content(), now=now)
-        with assert_live("cachedContent:getDemo"):
-            contents.save_content(read_content(isDemo=True), now=now)
-
-    def test_of_ones_archive(self, session: GameSession) -> None:
-        UserFactory.create(username="bob")
-        other = Watch("levels:getByProject", {"projectId": PROJECT})
-        save = {"sessionId": session.public_id, "items": [item()]}
-
-        with assert_live("archives:getUserArchive", caller=alice, bystanders=(other,)):
-            call("archives:save", alice, **save)
-        with assert_live("archives:getUserArchive", caller=alice):
-            User.objects.filter(username="alice").update(is_banned=True)

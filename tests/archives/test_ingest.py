@@ -17,6 +17,7 @@ from typing_extensions import override
 from archives.models import IngestCredential, Level, Page, PageVariant
 from archives.services import credentials
 from archives.services.credentials import Issued
+from dust.credentials import issuing
 from dust.logs import JsonFormatter
 from tests.archives import documents
 from tests.archives.documents import PROJECT, Json, mark, snake
@@ -85,7 +86,7 @@ class TestPut:
     def test_d5_refuses_everybody_without_a_credential(
         self, issued: Issued, kind: str, document: Json, key: str, model: type[Any]
     ) -> None:
-        credentials.revoke([issued.credential.id], now=datetime.now(UTC))
+        issuing.revoke(IngestCredential, [issued.credential.id], now=datetime.now(UTC))
         answers = [
             put(kind, document, None),
             put(kind, document, None, Authorization=bearer("alice")["authorization"]),
@@ -324,7 +325,7 @@ class TestLogs:
 
     def test_never_tell_what_is_kept_of_it(self, issued: Issued, lines: Lines) -> None:
         put("levels", documents.level(), issued.token)
-        credentials.revoke([issued.credential.id], now=datetime.now(UTC))
+        issuing.revoke(IngestCredential, [issued.credential.id], now=datetime.now(UTC))
 
         digest = IngestCredential.objects.get().token_digest
         shown = [line for line in lines.written if '"logger":"django.db' not in line]

@@ -12,6 +12,7 @@ from archives.models import CachedContent, Level, Page, PageVariant
 from archives.queries.documents import export_rows
 from archives.services import contents, loading
 from archives.services.loading import Loaded
+from dust import jsonlines
 from tests.archives import documents
 from tests.archives.documents import read_variant
 
@@ -108,7 +109,7 @@ class TestLines:
     def test_are_passed_over_if_they_are_far_too_long(
         self, now: datetime, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(loading, "LONGEST_ROW_BYTES", 1000)
+        monkeypatch.setattr(jsonlines, "LONGEST_LINE_BYTES", 1000)
         long = lines({"kind": "page", **documents.page(html="x" * 5000)})
 
         loaded = load(lines(ROWS[1], long, ROWS[2], long), now=now)

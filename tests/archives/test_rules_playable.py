@@ -34,7 +34,7 @@ def shown(made: PageContent) -> list[tuple[str, bool, float]]:
 
 
 class TestSelectable:
-    def test_is_what_costs_something(self) -> None:
+    def test_dust_sc_2_is_what_costs_something(self) -> None:
         made = adapted(f"{IMAGE}{TITLE}{HEAD}{page('a', 'b')}", "b")
 
         assert [each.id for each in selectable(made)] == ["a", "b"]
@@ -47,7 +47,7 @@ class TestSelectable:
 
 
 class TestEnergy:
-    def test_is_what_the_true_ones_cost(self) -> None:
+    def test_dust_sc_1_is_what_the_true_ones_cost(self) -> None:
         made = adapted(f"{IMAGE}{TITLE}{HEAD}{page('a', 'b', 'c', 'd')}", "b")
 
         assert energy_of(made) == 3

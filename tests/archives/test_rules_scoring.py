@@ -166,7 +166,9 @@ class TestChosenSections:
         assert [section.is_true for section in chosen] == [True, False, True]
 
     @pytest.mark.parametrize("key", ["x", "", "A", "head"])
-    def test_are_on_the_page_and_cost_something(self, played: PageContent, key: str) -> None:
+    def test_dust_sc_2_are_on_the_page_and_cost_something(
+        self, played: PageContent, key: str
+    ) -> None:
         with pytest.raises(SectionNotOnPageError) as refusal:
             chosen_sections(played, ["a", key, "c"])
 
@@ -194,7 +196,7 @@ class TestChosenSections:
         assert list(refusal.value.fields) == ["section_ids.2"]
 
     @pytest.mark.parametrize("keys", [[], ["a"], ["a", "d"]])
-    def test_spend_all_energy(self, played: PageContent, keys: list[str]) -> None:
+    def test_dust_sc_1_spend_all_energy(self, played: PageContent, keys: list[str]) -> None:
         with pytest.raises(EnergyLeftError) as refusal:
             chosen_sections(played, keys)
 

@@ -149,6 +149,25 @@ class TestArchive:
         assert run_is_over(place)
         assert not Entry.objects.exists()
 
+    def test_and_the_voiding_of_an_earlier_run_leave_the_later_result(
+        self, place: Place, now: datetime
+    ) -> None:
+        second = write(lambda: go_on(archive(place, now=now), now=now))
+        write(lambda: archive(second, now=now))
+        later = now + timedelta(hours=1)
+        third = write(lambda: start(now=later))
+        fourth = write(lambda: go_on(archive(third, now=later), now=later))
+
+        all_at_once(
+            [
+                lambda: archive(fourth, ["s1", "s2", "s3"], now=later),
+                lambda: moderation.void_session(second.session, reason="a bot", now=later),
+            ]
+        )
+
+        entry = Entry.objects.get()
+        assert (entry.score, entry.achieved_at) == (500, later)
+
     def test_does_not_stand_in_the_way_of_a_ban(self, place: Place, now: datetime) -> None:
         second = write(lambda: go_on(archive(place, now=now), now=now))
         user, moderator = second.session.user, UserFactory.create(username="m", staff=True)

@@ -69,6 +69,18 @@ class TestVoid:
         assert Attempt.objects.count() == 1
         assert (run_of(here(run.session_id)).status, Archive.objects.count()) == ("finished", 1)
 
+    def test_leaves_the_next_best_of_the_player(self, now: datetime) -> None:
+        worse = play_through(now=now, pages=[TRUE, WORSE]).run
+        best = play_through(now=now + timedelta(hours=1), pages=[TRUE, TRUE]).run
+
+        void(best, now=now + timedelta(hours=2))
+
+        entry = Entry.objects.get()
+        assert (entry.score, entry.achieved_at) == (500, worse.ended_at)
+        assert entry.is_listed
+        void(worse, now=now + timedelta(hours=2))
+        assert not Entry.objects.exists()
+
     def test_leaves_a_result_of_another_run(self, now: datetime) -> None:
         better = play_through(now=now, pages=[TRUE, TRUE]).run
         worse = play_through(now=now + timedelta(hours=1), pages=[TRUE, WORSE]).run

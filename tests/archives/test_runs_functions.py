@@ -6,7 +6,12 @@ from typing import Any
 
 import pytest
 
-from archives.errors import InvalidRunError, RunNotFoundError, RunOverError
+from archives.errors import (
+    InvalidRunError,
+    RunNotFoundError,
+    RunOverError,
+    SectionNotOnPageError,
+)
 from archives.models import Archive, Run, RunPage
 from archives.queries.places import Place
 from archives.rules import runs as rules
@@ -26,6 +31,8 @@ from gamesessions.models import GameSession
 from gamesessions.services import moderation
 from leaderboard.models import Entry, ScoreBound
 from tests.archives.playing import (
+    LUCK,
+    PROJECT,
     SECONDS,
     TRUE,
     alice,
@@ -35,9 +42,10 @@ from tests.archives.playing import (
     here,
     seed_contents,
     seed_level,
+    seed_variant,
     start,
 )
-from tests.archives.test_runs_services import LUCK
+from tests.archives.variants import page
 from tests.rest import restore_boards
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -94,6 +102,22 @@ class TestPlaying:
         assert (last["status"], last["boardStatus"], last["score"]) == ("finished", "created", 975)
         assert call("runs:finish", **which, now=now) == last == ask("runs:get", **which)
         assert Entry.objects.get().score == 975
+
+    def test_dust_sc_2_gives_nothing_for_what_costs_nothing(self, now: datetime) -> None:
+        head = '<h2 data-element-id="head">A part of it</h2>'
+        seed_level(4, pages=0, now=now)
+        on_it: dict[str, Any] = {"levelId": f"{PROJECT}_level_04", "difficulty": 4}
+        seed_variant(1, alteredContent=page("a", "b", after=head) + page("c"), **on_it, now=now)
+        run = call("runs:start", mode="level", level=4, now=now)
+        which = {"runId": run["_id"], "page": 1}
+
+        costs = [each["archiveCost"] for each in run["page"]["content"]["sections"]]
+        with pytest.raises(SectionNotOnPageError):
+            call("runs:archive", **which, sectionIds=["s1", "s3", "s4"], now=now)
+        over = call("runs:archive", **which, sectionIds=["s1", "s4"], now=now)
+
+        assert (costs, run["page"]["energy"]) == ([1, 1, 0, 1], 2)
+        assert (over["status"], over["score"]) == ("finished", 100 + 125)
 
     def test_takes_luck_from_the_call(self, now: datetime) -> None:
         seed_contents(9, is_demo=False, now=now)

@@ -2,26 +2,18 @@
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
-import msgspec
 import pytest
 import time_machine
 from django.db import connection
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
-from rest_framework.exceptions import ValidationError
 
 from accounts.models import User
-from archives import serializers
-from archives.functions import runs as functions
 from archives.models import Archive, Run, RunPage
 from archives.rules import runs as rules
-from archives.rules.content import MAX_SECTIONS
-from archives.rules.playable import SeenPage
-from archives.rules.runs import Mode
 from dust import ids
-from dust.livequery.registry import find_job_function
 from gamesessions.models import GameSession
 from leaderboard.models import Entry
 from tests.archives.playing import FALSE, LEVEL, SECONDS, TRUE, seed_contents, seed_level
@@ -277,7 +269,7 @@ class TestTruth:
 
 
 class TestMoves:
-    def test_lead_to_the_board(self, client: Client, path: str) -> None:
+    def test_dust_so_1_lead_to_the_board(self, client: Client, path: str) -> None:
         first = archived(client, path).json()
         second = post(client, f"{path}next/", {"page": 2}).json()
         last = archived(client, path, page=2).json()
@@ -394,36 +386,3 @@ class TestMoves:
 
         assert [each.json()["code"] for each in (saved, kept)] == ["session_refereed"] * 2
         assert not Archive.objects.exists()
-
-
-class TestBothDoors:
-    """What REST and the functions take and show is the same, under the names of each."""
-
-    def test_show_the_same_fields(self) -> None:
-        pairs: list[tuple[Any, Any]] = [
-            (serializers.Run, functions.RunDocument),
-            (serializers.RunPage, functions.PageDocument),
-            (serializers.Reveal, get_args(get_type_hints(functions.PageDocument)["reveal"])[0]),
-            (serializers.Truth, get_args(get_type_hints(functions.PageDocument)["verified"])[0]),
-            (serializers.SeenPage, SeenPage),
-        ]
-
-        for shape, struct in pairs:
-            names = {field.name for field in msgspec.structs.fields(struct)} - {"creation_time"}
-            names -= {"id"} if struct is SeenPage else set()
-            assert set(shape().fields) == names
-
-    def test_take_as_many_sections(self) -> None:
-        body = {"page": 1, "section_ids": ["s1"] * (MAX_SECTIONS + 1)}
-        args = {"runId": "x", "page": 1, "sectionIds": body["section_ids"]}
-
-        with pytest.raises(ValidationError):
-            serializers.PageArchive.read(body)
-        with pytest.raises(msgspec.ValidationError):
-            msgspec.convert(args, functions.ArchiveArgs)
-        assert find_job_function("runs:archive").args_type is functions.ArchiveArgs
-
-    def test_know_the_same_modes(self) -> None:
-        mode: Any = serializers.RunStart().fields["mode"]
-
-        assert set(mode.choices) == set(Mode)

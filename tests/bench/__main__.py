@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 
-BENCHMARKS = ("fanout", "submit", "rank", "invalidate")
+BENCHMARKS = ("fanout", "submit", "rank", "invalidate", "sync", "http")
 
 
 def main(argv: list[str]) -> int:

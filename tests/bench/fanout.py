@@ -15,7 +15,7 @@ import os
 import re
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +25,7 @@ from typing import Any
 
 from websockets.sync.client import connect
 
+from tests.bench.convex import frames
 from tests.bench.load import Round, Sockets, server_cores
 from tests.bench.report import Report, Row
 from tests.bench.servers import Server, dust_environment, start_dust, submission, tokens
@@ -40,6 +41,19 @@ _GROUP_ROUNDS = 5
 """A group takes so long, in memory by the square of its size, that it sits out the later rounds."""
 
 _BAR, _GOAL, _TIMES_GROUP = 0.6, 0.8, 10
+
+Peers = Mapping[str, Sequence[str]]
+"""What ``tests.bench.peers`` is to be started as, by how the report calls it."""
+
+NO_PEERS: Peers = {}
+
+
+@dataclass(frozen=True)
+class Door:
+    """Where sockets of DUST come to watch a board, and what one says first, by its number."""
+
+    path: str
+    says: Callable[[int], Sequence[str]] = lambda _number: ()
 
 
 @dataclass
@@ -121,16 +135,28 @@ def main(argv: Sequence[str]) -> None:
     report = Report("fanout", now=datetime.now(UTC), database_url=os.environ.get("DATABASE_URL"))
     with dust_environment() as folder:
         for count, board in zip(options.sockets, BOARDS, strict=False):
-            rows = measure(count, board, rounds=options.rounds, folder=folder)
+            door = Door(f"/ws/leaderboard/{board}/")
+            rows = measure(
+                count, board, door, folder=folder, rounds=options.rounds, groups=_groups()
+            )
             report.table(f"fan-out of one score to {count:,} sockets, medians", rows)
             _compare(report, rows, count)
     report.write()
 
 
-def measure(count: int, board: str, *, rounds: int, folder: Path) -> list[Row]:
-    """Return a row for each server, with so many sockets each."""
+def _groups() -> Peers:
+    groups = {"Channels group, in memory": ["group"]}
+    if redis_url := os.environ.get("REDIS_URL"):
+        groups["Channels group, Redis pub/sub"] = ["group", redis_url]
+    return groups
+
+
+def measure(
+    count: int, board: str, door: Door, *, folder: Path, rounds: int, groups: Peers = NO_PEERS
+) -> list[Row]:
+    """Return a row for each server, with so many sockets each: the limit, DUST, the groups."""
     with ExitStack() as stack:
-        targets = list(_targets(count, board, folder=folder, stack=stack))
+        targets = list(_targets(count, board, door, groups=groups, folder=folder, stack=stack))
         for number in range(rounds + 1):
             for target in targets:
                 if number <= _GROUP_ROUNDS or not target.is_group:
@@ -140,7 +166,9 @@ def measure(count: int, board: str, *, rounds: int, folder: Path) -> list[Row]:
     return [_row(target, targets[0]) for target in targets]
 
 
-def _targets(count: int, board: str, *, folder: Path, stack: ExitStack) -> Iterator[Target]:
+def _targets(
+    count: int, board: str, door: Door, *, groups: Peers, folder: Path, stack: ExitStack
+) -> Iterator[Target]:
     """Connect the sockets of each server, the one that all are compared with first."""
     cores = server_cores()
     dust = stack.enter_context(start_dust(folder, cores=cores))
@@ -151,8 +179,7 @@ def _targets(count: int, board: str, *, folder: Path, stack: ExitStack) -> Itera
 
     for number in range(PLAYERS):
         _call(dust.port, submit(FIRST_SCORE - PLAYERS + number))
-    path = f"/ws/leaderboard/{board}/"
-    message = _current_message(dust.port, path)
+    message = _current_message(dust.port, door)
 
     def broadcast(score: int) -> bytes:
         body = re.sub(rb'"score":\d+', b'"score":%d' % score, message, count=1)
@@ -161,20 +188,21 @@ def _targets(count: int, board: str, *, folder: Path, stack: ExitStack) -> Itera
             body,
         )
 
-    peers = {"raw uvloop": ["raw"], "Channels group, in memory": ["group"]}
-    if redis_url := os.environ.get("REDIS_URL"):
-        peers["Channels group, Redis pub/sub"] = ["group", redis_url]
-    log = folder / "peers.log"
-    servers = {
-        name: stack.enter_context(Server(["-m", "tests.bench.peers", *which], log=log, cores=cores))
-        for name, which in peers.items()
-    }
-    servers = {"raw uvloop": servers.pop("raw uvloop"), "DUST": dust, **servers}
+    def start(which: Sequence[str]) -> Server:
+        command = ["-m", "tests.bench.peers", *which]
+        return stack.enter_context(Server(command, log=folder / "peers.log", cores=cores))
+
+    servers = {"raw uvloop": start(["raw"]), "DUST": dust}
+    servers |= {name: start(which) for name, which in groups.items()}
     for name, server in servers.items():
+        is_dust = server is dust
+        openings = [frames(door.says(number)) for number in range(count)] if is_dust else []
         before = server.resident_bytes()
-        sockets = stack.enter_context(Sockets(server.port, path, count=count))
+        sockets = stack.enter_context(
+            Sockets(server.port, door.path, count=count, openings=filter(None, openings))
+        )
         growth = (server.resident_bytes() - before) / count
-        request = submit if server is dust else broadcast
+        request = submit if is_dust else broadcast
         yield Target(name, server, sockets=sockets, socket_bytes=growth, request=request)
 
 
@@ -186,9 +214,11 @@ def _call(port: int, request: bytes) -> None:
         raise RuntimeError(answer.decode())
 
 
-def _current_message(port: int, path: str) -> bytes:
+def _current_message(port: int, door: Door) -> bytes:
     """Return what a socket is sent when it has connected: the board as it stands."""
-    with connect(f"ws://127.0.0.1:{port}{path}", compression=None) as socket:
+    with connect(f"ws://127.0.0.1:{port}{door.path}", compression=None) as socket:
+        for text in door.says(0):
+            socket.send(text)
         while '"score":' not in (message := socket.recv()):
             pass
     assert isinstance(message, str)

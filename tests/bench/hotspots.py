@@ -12,15 +12,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.bench.report import Row
+from tests.bench.report import Report, Row
 
 _SHOWN = 25
 _LONGEST_SECONDS = 600
 
 
 @contextmanager
-def record_hotspots(pid: int) -> Iterator[Counter[str]]:
-    """Sample the process inside the block; the stacks found are in the counter after it."""
+def hotspots(report: Report, pid: int) -> Iterator[None]:
+    """Report where the process spends its time inside the block, which being watched slows."""
+    with _sampled(pid) as stacks:
+        yield
+    report.table("who holds the GIL, by package", _by_package(stacks))
+    report.table("who holds the GIL, by function", _by_function(stacks))
+
+
+@contextmanager
+def _sampled(pid: int) -> Iterator[Counter[str]]:
     stacks: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(prefix="dust-bench-") as folder:
         output = Path(folder) / "stacks"
@@ -41,7 +49,7 @@ def record_hotspots(pid: int) -> Iterator[Counter[str]]:
             stacks[stack] += int(count)
 
 
-def by_package(stacks: Counter[str]) -> list[Row]:
+def _by_package(stacks: Counter[str]) -> list[Row]:
     """Return each package's share of the samples, by the innermost function that ran."""
     own: Counter[str] = Counter()
     for stack, count in stacks.items():
@@ -52,7 +60,7 @@ def by_package(stacks: Counter[str]) -> list[Row]:
     ]
 
 
-def by_function(stacks: Counter[str]) -> list[Row]:
+def _by_function(stacks: Counter[str]) -> list[Row]:
     """Return the share of the samples that each function was in, with all that it called."""
     inclusive: Counter[str] = Counter()
     own: Counter[str] = Counter()

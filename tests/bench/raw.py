@@ -7,7 +7,6 @@ into: players, a response and a change row are found there. Prints transactions 
 import os
 import secrets
 import sys
-import threading
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -24,17 +23,17 @@ django.setup()
 from dust.livequery.backends.connection import _INSERT_CHANGE  # noqa: E402
 from dust.livequery.writing import _CLAIM_POSTGRESQL, _STORE  # noqa: E402
 from leaderboard.services.scores import _SUBMIT  # noqa: E402
+from tests.bench.repeating import Repeater, times_a_second  # noqa: E402
 from tests.bench.report import say  # noqa: E402
 
 
-class Submitter(threading.Thread):
-    """Submits for players of its own on a connection of its own until the deadline."""
+class Submitter(Repeater):
+    """Submits for players of its own on a connection of its own."""
 
     def __init__(self, url: str, board: str, *, number: int, threads: int) -> None:
         super().__init__()
-        self.done = 0
-        self.deadline = 0.0
         self._board = board
+        self._score = time.time_ns() // 1000  # above every earlier one
         self._connection = psycopg.connect(url, prepare_threshold=0)
         self._players = self._all("SELECT id FROM accounts_user")[number::threads]
         self._response = self._all("SELECT response FROM livequery_request LIMIT 1")[0]
@@ -42,11 +41,8 @@ class Submitter(threading.Thread):
         self._connection.rollback()
 
     @override
-    def run(self) -> None:
-        score = time.time_ns() // 1000  # above every earlier one
-        while time.perf_counter() < self.deadline:
-            self._submit(self._players[self.done % len(self._players)], score + self.done)
-            self.done += 1
+    def once(self) -> None:
+        self._submit(self._players[self.done % len(self._players)], self._score + self.done)
 
     def _submit(self, player: Any, score: int) -> None:
         now = datetime.now(UTC)
@@ -83,13 +79,7 @@ def main(url: str, board: str, seconds: float, threads: int) -> float:
     submitters = [
         Submitter(url, board, number=number, threads=threads) for number in range(threads)
     ]
-    start = time.perf_counter()
-    for submitter in submitters:
-        submitter.deadline = start + seconds
-        submitter.start()
-    for submitter in submitters:
-        submitter.join()
-    return sum(submitter.done for submitter in submitters) / (time.perf_counter() - start)
+    return times_a_second(submitters, seconds)
 
 
 if __name__ == "__main__":

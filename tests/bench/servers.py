@@ -101,7 +101,7 @@ def raise_file_limit() -> None:
 
 
 @contextmanager
-def dust_environment() -> Iterator[Path]:
+def dust_environment(*, settings_module: str = "dust.settings") -> Iterator[Path]:
     """Set the environment for a DUST of its own and yield its data folder.
 
     Its database is made on the server of ``DATABASE_URL``, if that is set, and dropped in the end.
@@ -110,6 +110,7 @@ def dust_environment() -> Iterator[Path]:
     given = os.environ.get("DATABASE_URL")
     with tempfile.TemporaryDirectory(prefix="dust-bench-") as folder:
         settings = {
+            "DJANGO_SETTINGS_MODULE": settings_module,
             "DUST_DATA_DIR": folder,
             "DEBUG": "false",
             "LOCAL_ISSUER": "true",
@@ -151,7 +152,6 @@ def start_dust(folder: Path, *, cores: set[int] | None = None) -> Server:
 
 def tokens(count: int) -> list[str]:
     """Return the local issuer's tokens for so many players, whom nobody has counted anything of."""
-    os.environ["DJANGO_SETTINGS_MODULE"] = "dust.settings"
     from dust.identity import local_issuer  # noqa: PLC0415 - reads the settings
 
     now, run = datetime.now(UTC), secrets.token_hex(4)

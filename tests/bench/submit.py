@@ -8,20 +8,19 @@ without thinking. They take turns, and ratios are medians of those of single tur
 
 import argparse
 import os
-import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
 
-from tests.bench.hotspots import by_function, by_package, record_hotspots
-from tests.bench.load import Load, send_requests
+from tests.bench.hotspots import hotspots
+from tests.bench.load import send_requests
 from tests.bench.report import Report
 from tests.bench.servers import Server, dust_environment, start_dust, submission, tokens
+from tests.bench.turns import Contender, take_turn
 
 BOARD = "solo:1"
 RAW_THREADS = 8
@@ -29,41 +28,6 @@ FLOOR_CONNECTIONS = 16
 _MOST_PER_SECOND = 3000
 _SUBMITS_A_MINUTE = 30
 _BAR, _GOAL = 0.15, 0.25
-
-
-@dataclass
-class Contender:
-    """One of those that take turns, and what its turns told."""
-
-    name: str
-    rates: list[float] = field(default_factory=list)
-    loads: list[Load] = field(default_factory=list)
-    cpu_us: list[float] = field(default_factory=list)
-    cores: list[float] = field(default_factory=list)
-
-    def take(self, load: Load, *, cpu_ns: int) -> None:
-        """Add a turn in which the server used so much CPU time."""
-        if any(not status.startswith("2") for status in load.statuses):
-            raise RuntimeError(f"{self.name}: {load.statuses}")
-        self.rates.append(load.per_second)
-        self.loads.append(load)
-        self.cpu_us.append(cpu_ns / load.done / 1e3)
-        self.cores.append(cpu_ns / load.took_ns)
-
-    def row(self, limit: "Contender", *, threads: int | None) -> dict[str, Any]:
-        """Return the medians of all turns."""
-        ratios = [ours / its for ours, its in zip(self.rates, limit.rates, strict=True)]
-        return {
-            "contender": self.name,
-            "submits/s": statistics.median(self.rates),
-            "of raw": statistics.median(ratios),
-            "p50 ms": _median([load.p50_ns / 1e6 for load in self.loads]),
-            "p99 ms": _median([load.p99_ns / 1e6 for load in self.loads]),
-            "server CPU us each": _median(self.cpu_us),
-            "server cores": _median(self.cores),
-            "client cores": _median([load.cpu_ns / load.took_ns for load in self.loads]),
-            "threads": threads,
-        }
 
 
 def main(argv: Sequence[str]) -> None:
@@ -100,12 +64,12 @@ def measure(report: Report, options: argparse.Namespace, folder: Path) -> None:
                 requests = _submissions(players, int(_MOST_PER_SECOND * seconds))
                 _turn(contender, dust, requests, connections=number, seconds=seconds)
             _turn(floor, plain, _floor_submissions(len(players)), seconds=seconds)
-        rows = [raw.row(raw, threads=RAW_THREADS)]
-        rows += [contender.row(raw, threads=dust.threads()) for contender in ours.values()]
-        rows.append(floor.row(raw, threads=plain.threads()))
+        rows = [raw.row(raw, "submits", threads=RAW_THREADS)]
+        rows += [each.row(raw, "submits", threads=dust.threads()) for each in ours.values()]
+        rows.append(floor.row(raw, "submits", threads=plain.threads()))
         report.table("authenticated submits to one board, medians", rows)
-        best = max(statistics.median(contender.rates) for contender in ours.values())
-        report.bar("DUST of raw", value=best / statistics.median(raw.rates), bar=_BAR, goal=_GOAL)
+        best = max(contender.per_second for contender in ours.values())
+        report.bar("DUST of raw", value=best / raw.per_second, bar=_BAR, goal=_GOAL)
         if options.profile:
             _profile(report, dust, players, seconds)
 
@@ -139,9 +103,8 @@ def _turn(
     connections: int = 16,
     seconds: float,
 ) -> None:
-    cpu_before = server.cpu_ns()
-    load = send_requests(server.port, requests, connections=connections, seconds=seconds)
-    contender.take(load, cpu_ns=server.cpu_ns() - cpu_before)
+    send = partial(send_requests, connections=connections, seconds=seconds)
+    take_turn(contender, server, lambda: send(server.port, requests))
 
 
 def _raw_rate(seconds: float) -> float:
@@ -154,12 +117,6 @@ def _raw_rate(seconds: float) -> float:
 
 def _profile(report: Report, dust: Server, players: Sequence[str], seconds: float) -> None:
     """Say where the server's Python time goes, in a turn of its own: being watched slows it."""
-    with record_hotspots(dust.pid) as stacks:
+    with hotspots(report, dust.pid):
         requests = _submissions(players, int(_MOST_PER_SECOND * seconds))
         _turn(Contender("profiled"), dust, requests, seconds=seconds)
-    report.table("who holds the GIL, by package", by_package(stacks))
-    report.table("who holds the GIL, by function", by_function(stacks))
-
-
-def _median(values: Sequence[float]) -> float | None:
-    return statistics.median(values) if values else None

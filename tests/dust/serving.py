@@ -1,15 +1,22 @@
 """Servers in processes of their own, as an operator starts and stops them."""
 
 import os
+import re
 import select
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from socket import socket
 from types import TracebackType
-from typing import ClassVar, Self
+from typing import ClassVar, Self, TypeVar
+
+import psycopg
+
+from tests.servers import start_postgres, start_valkey
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 90
@@ -40,11 +47,13 @@ def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
 class Process:
     """A command that goes on until it is stopped; leaving the block kills it if need be."""
 
+    interpreter: ClassVar[str | Path] = sys.executable
+
     def __init__(self, *command: str, folder: Path, **environment: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._log = (folder / "stderr").open("w+")
         self._process = subprocess.Popen(
-            [sys.executable, *command],
+            [self.interpreter, *command],
             cwd=ROOT,
             env=os.environ | environment,
             stdin=subprocess.PIPE,
@@ -88,6 +97,13 @@ class Process:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    def resident_bytes(self) -> int:
+        """Return how much memory it takes."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        found = re.search(r"^VmRSS:\s+(\d+) kB$", status, re.MULTILINE)
+        assert found
+        return int(found[1]) * 1024
 
     def wait(self) -> int:
         """Return its exit code."""
@@ -137,3 +153,52 @@ class Serving(Process):
         self.folder = folder
         self.socket_url = self.url.replace("http", "ws", 1)
         self.port = int(self.url.rpartition(":")[2])
+
+
+def shake_hands(connection: socket, path: str) -> None:
+    """Make a WebSocket of the connection, by hand."""
+    connection.sendall(
+        f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
+        "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+    )
+    assert connection.recv(12) == b"HTTP/1.1 101"
+
+
+EXAMPLES = """
+import sys
+import django
+django.setup()
+from django.core.management import call_command, execute_from_command_line
+
+call_command("migrate", run_syncdb=True, verbosity=0)
+execute_from_command_line([*sys.argv, "--no-migrate"])
+"""
+
+
+class ExamplesServing(Serving):
+    """The same server with the tables of the tests' own apps, whose functions it has anyway."""
+
+    program: ClassVar[tuple[str, ...]] = ("-c", EXAMPLES)
+
+
+AnyServing = TypeVar("AnyServing", bound=Serving)
+
+
+@contextmanager
+def two_servers(kind: type[AnyServing], folder: Path) -> Iterator[tuple[AnyServing, AnyServing]]:
+    """Run two servers on one PostgreSQL and one Valkey, started for them, and one data folder."""
+    with start_postgres() as postgres, start_valkey() as valkey:
+        with psycopg.connect(postgres.url, autocommit=True) as connection:
+            connection.execute("CREATE DATABASE two")
+        environment = {
+            "DATABASE_URL": postgres.url.removesuffix("postgres") + "two",
+            "REDIS_URL": valkey.url,
+            "DUST_DATA_DIR": str(folder / "data"),
+            "LOCAL_ISSUER": "true",
+        }
+        with (
+            kind(folder=folder / "first", **environment) as first,
+            kind(folder=folder / "second", **environment) as second,
+        ):
+            yield first, second

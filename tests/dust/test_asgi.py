@@ -18,6 +18,8 @@ from django.views.decorators.csrf import csrf_exempt
 from dust.asgi import Application, Worker
 from dust.http import DjangoBridge
 from dust.livequery import runner
+from tests.dust import asking
+from tests.dust.asking import Answer
 
 LIMIT = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
 
@@ -66,56 +68,10 @@ urlpatterns = [
 handler500 = "dust.rest.errors.server_error"
 
 
-@dataclass
-class Answer:
-    status: int = 0
-    headers: list[tuple[bytes, bytes]] = field(default_factory=list)
-    parts: list[bytes] = field(default_factory=list)
-
-    @property
-    def body(self) -> bytes:
-        return b"".join(self.parts)
-
-    def header(self, name: bytes) -> list[bytes]:
-        return [value for key, value in self.headers if key.lower() == name]
-
-
-async def ask(
-    url: str,
-    *body: bytes,
-    headers: tuple[tuple[bytes, bytes], ...] = (),
-    is_cut_off: bool = False,
-) -> Answer:
+async def ask(url: str, *body: bytes, **request: Any) -> Answer:
     """Send a request, its body in these parts, through the bridge."""
-    where, _, query = url.partition("?")
-    scope = {
-        "type": "http",
-        "method": "POST" if body else "GET",
-        "path": where,
-        "query_string": query.encode("latin-1"),
-        "headers": [(b"host", b"localhost"), *headers],
-        "client": ("127.0.0.1", 1),
-        "server": ("127.0.0.1", 8000),
-    }
-    messages: list[dict[str, Any]] = [
-        {"type": "http.request", "body": part, "more_body": True} for part in body
-    ]
-    messages.append({"type": "http.disconnect"} if is_cut_off else {"type": "http.request"})
-    answer = Answer()
-
-    async def receive() -> dict[str, Any]:
-        return messages.pop(0)
-
-    async def send(message: Any) -> None:
-        if message["type"] == "http.response.start":
-            answer.status = message["status"]
-            answer.headers = message["headers"]
-        else:
-            answer.parts.append(message.get("body", b""))
-
     with override_settings(ROOT_URLCONF=__name__):
-        await DjangoBridge()(scope, receive, send)
-    return answer
+        return await asking.ask(DjangoBridge(), url, *body, **request)
 
 
 class TestDjangoBridge:
@@ -158,12 +114,14 @@ class TestDjangoBridge:
         assert answer.header(b"x-request-id") == [b"trace-123"]
         assert answer.header(b"content-type") == [b"application/json"]
 
-    @pytest.mark.parametrize("prefix", settings.LARGE_BODIES)
-    async def test_takes_larger_ones_where_documents_come_in(self, prefix: str) -> None:
-        most = settings.LARGE_BODIES[prefix]
+    @pytest.mark.parametrize(
+        "path", ["/api/v1/ingest/", "/api/v1/sessions/x/events/", "/admin/archives/"]
+    )
+    async def test_takes_larger_ones_where_much_comes_in(self, path: str) -> None:
+        [most] = set(settings.LARGE_BODIES.values())
 
-        taken = await ask(f"{prefix}nowhere/", b"x" * most)
-        refused = await ask(f"{prefix}nowhere/", b"x" * most, b"x")
+        taken = await ask(f"{path}nowhere/", b"x" * most)
+        refused = await ask(f"{path}nowhere/", b"x" * most, b"x")
 
         assert (taken.status, refused.status) == (404, 413)
 

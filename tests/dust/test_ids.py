@@ -1,11 +1,13 @@
 """Ids at the doors, against a second implementation written from the format's description."""
 
 import re
-from uuid import UUID
+from datetime import UTC, datetime
+from uuid import RFC_4122, UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from uuid_utils.compat import uuid7
 
 from dust import ids
 from dust.ids import InvalidIdError
@@ -124,3 +126,40 @@ class TestDecode:
         assert last != text[-1]
         with pytest.raises(InvalidIdError):
             ids.decode(text[:-1] + last, 2**31)
+
+
+class TestMadeAt:
+    def test_is_what_a_key_begins_with(self) -> None:
+        before = datetime.now(UTC).replace(microsecond=0)
+
+        assert before <= ids.made_at(uuid7()) <= datetime.now(UTC)
+        assert ids.made_at(KEY) == datetime(2026, 11, 20, 9, 32, 50, 650000, UTC)
+
+
+class TestSplit:
+    @given(table=tables, key=keys)
+    def test_undoes_encode(self, table: int, key: UUID) -> None:
+        assert ids.split(ids.encode(table, key)) == (table, key)
+
+
+moments = st.datetimes(timezones=st.just(UTC)).filter(lambda moment: moment.year >= 1970)
+
+
+class TestDated:
+    @given(key=keys, at=moments)
+    def test_is_a_key_of_that_moment(self, key: UUID, at: datetime) -> None:
+        dated = ids.dated(key, at)
+
+        assert (dated.version, dated.variant) == (7, RFC_4122)
+        assert ids.made_at(dated) == at.replace(microsecond=at.microsecond // 1000 * 1000)
+
+    @given(key=keys, at=moments)
+    def test_is_told_by_the_key_that_it_comes_from(self, key: UUID, at: datetime) -> None:
+        assert ids.is_dated(ids.dated(key, at), key)
+
+    @given(key=keys, other=keys, at=moments)
+    def test_differs_as_keys_do(self, key: UUID, other: UUID, at: datetime) -> None:
+        differs = key.int >> 54 != other.int >> 54
+
+        assert (ids.dated(key, at) != ids.dated(other, at)) == differs
+        assert ids.is_dated(ids.dated(key, at), other) != differs

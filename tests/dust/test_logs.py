@@ -79,6 +79,9 @@ class TestRedact:
             ("https://host/dust/ingest/abc/api", "https://host/dust/ingest/[redacted]/api"),
             ("/ingest/abc", "/ingest/[redacted]"),
             (f"it was dig_0123456789ab_{'A' * 43}.", "it was [redacted]."),
+            (f"Convex dak_0123456789ab|{'A' * 43}:eyJ9", "Convex [redacted]:eyJ9"),
+            (f"?adminKey=dak_0123456789ab%7C{'A' * 43}&a=1", "?adminKey=[redacted]&a=1"),
+            (f"prod:dak_0123456789ab%7C{'A' * 43}", "prod:[redacted]"),
         ],
     )
     def test_takes_secrets_out(self, text: str, left: str) -> None:

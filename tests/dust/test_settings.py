@@ -34,7 +34,7 @@ def read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Read:
         for name in (
             *("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "ALLOWED_HOSTS", "DEBUG", "LOG_LEVEL"),
             *("CORS_ALLOWED_ORIGINS", "CSRF_TRUSTED_ORIGINS", "METRICS_TOKEN", "HTTPS_ONLY"),
-            *("AUTH_PROVIDERS", "CLERK_JWT_ISSUER_DOMAIN", "LOCAL_ISSUER"),
+            *("AUTH_PROVIDERS", "CLERK_JWT_ISSUER_DOMAIN", "LOCAL_ISSUER", "ANONYMOUS_INGEST"),
         ):
             monkeypatch.setenv(name, "")
         monkeypatch.setenv("DUST_DATA_DIR", str(tmp_path / "data"))
@@ -157,6 +157,7 @@ class TestMistake:
             ("AUTH_PROVIDERS", "{}", "Expected `array`"),
             ("AUTH_PROVIDERS", json.dumps([{"type": "oidc", "issuer": "https://a.b"}]), "audience"),
             ("CLERK_JWT_ISSUER_DOMAIN", "http://insecure.example", "https"),
+            ("ANONYMOUS_INGEST", "true", "needs DEBUG"),
             ("LEADERBOARD_RANKED_SOURCES", "claimed, hearsay", "claimed, refereed, match"),
         ],
     )
@@ -193,6 +194,15 @@ class TestChoice:
 
         assert settings["SESSION_COOKIE_SECURE"] is False
         assert settings["SECURE_HSTS_SECONDS"] == 0
+
+    def test_of_content_from_everybody_is_one_of_development(self, read: Read) -> None:
+        assert read()["ANONYMOUS_INGEST"] is False
+        assert read(DEBUG="true", ANONYMOUS_INGEST="true")["ANONYMOUS_INGEST"] is True
+
+    def test_of_debugging_shows_developers_what_functions_log(self, read: Read) -> None:
+        assert read(DEBUG="true")["LOGGING"]["root"]["handlers"] == ["stderr", "console"]
+        for production in (read(), read(**PRODUCTION)):
+            assert production["LOGGING"]["root"]["handlers"] == ["stderr"]
 
     def test_of_a_log_level_is_taken(self, read: Read) -> None:
         assert read(LOG_LEVEL="warning")["LOGGING"]["root"]["level"] == logging.WARNING

@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from tests.dust.serving import EMBEDDED, PATIENCE_SECONDS, Serving, manage
+from tests.dust.serving import EMBEDDED, PATIENCE_SECONDS, Serving, manage, two_servers
 from tests.players import Players
-from tests.servers import start_postgres, start_valkey
 
 SOLO_1 = "/ws/leaderboard/solo:1/"
 
@@ -103,27 +101,13 @@ class TestRestart:
 
 class TestTwoServers:
     def test_show_what_was_submitted_to_the_other(self, tmp_path: Path) -> None:
-        data = tmp_path / "data"
         with ExitStack() as stack:
-            postgres = stack.enter_context(start_postgres())
-            valkey = stack.enter_context(start_valkey())
-            with psycopg.connect(postgres.url, autocommit=True) as connection:
-                connection.execute("CREATE DATABASE flow")
-            environment = {
-                "DATABASE_URL": postgres.url.removesuffix("postgres") + "flow",
-                "REDIS_URL": valkey.url,
-                "DUST_DATA_DIR": str(data),
-                "LOCAL_ISSUER": "true",
-            }
-            servers = [
-                stack.enter_context(Serving(folder=tmp_path / name, **environment))
-                for name in ("first", "second")
-            ]
+            servers = stack.enter_context(two_servers(Serving, tmp_path))
             sockets = [
                 stack.enter_context(connect(server.socket_url + SOLO_1)) for server in servers
             ]
             empty = [next_top(socket)["results"] for socket in sockets]
-            players = stack.enter_context(Players(data))
+            players = stack.enter_context(Players(tmp_path / "data"))
             seen = []
             for score, server in enumerate(servers * 3):
                 players.submit(server, "alice", score)

@@ -20,7 +20,7 @@ from websockets.frames import Close, Frame, Opcode
 from websockets.streams import StreamReader
 from websockets.sync.client import ClientConnection, connect
 
-from tests.dust.serving import EMBEDDED, PATIENCE_SECONDS, Serving
+from tests.dust.serving import EMBEDDED, PATIENCE_SECONDS, Serving, shake_hands
 from tests.players import Players
 from tests.servers import start_valkey
 
@@ -82,12 +82,6 @@ class ObedientServing(Serving):
         assert found, text
         return float(found[1])
 
-    def resident_bytes(self) -> int:
-        status = Path(f"/proc/{self.pid}/status").read_text()
-        found = re.search(r"^VmRSS:\s+(\d+) kB$", status, re.MULTILINE)
-        assert found
-        return int(found[1]) * 1024
-
 
 class StuckReader:
     """A WebSocket client by hand, with the smallest buffers there are, that has stopped reading."""
@@ -99,12 +93,7 @@ class StuckReader:
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self.socket.settimeout(PATIENCE_SECONDS)
         self.socket.connect(("127.0.0.1", server.port))
-        self.socket.sendall(
-            f"GET {url} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"
-            "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
-        )
-        assert self.socket.recv(12) == b"HTTP/1.1 101"
+        shake_hands(self.socket, url)
 
     def __enter__(self) -> "StuckReader":
         return self

@@ -1,4 +1,7 @@
-"""A refereed run, from seeded content to the board: killed half way, resumed, finished, hidden."""
+"""A refereed run, from seeded content to the board: killed half way, resumed, finished, hidden.
+
+DUST-SO-1.
+"""
 
 import json
 import re

@@ -1,82 +1,37 @@
 """WebSocket /ws/session/: what its clients see, on the real engine and database."""
 
-import asyncio
-import json
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import pytest
-from channels.routing import URLRouter
 from django.test import Client
 
 from accounts.models import User
-from dust.identity import local_issuer
 from dust.livequery import runner
-from dust.livequery.engine import Engine
-from dust.rest import throttle
 from dust.sockets import consumer
-from gamesessions.routing import websocket_urlpatterns
-from tests.asyncapi import DescribedPeer
-from tests.rest import bearer
-from tests.sockets import Message, running_engine
+from tests.asyncapi import DescribedPeer, Sockets
+from tests.gamesessions import saving
+from tests.rest import token
+from tests.sockets import Message, whole_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 URL = "/ws/session/"
-SESSIONS = "/api/v1/sessions/"
-
-
-class SessionPeer(DescribedPeer):
-    """A client of this socket, who has everything it is sent checked against the document."""
-
-    channel = "session"
-
-
-class Sockets:
-    """Connects clients."""
-
-    def __init__(self) -> None:
-        self.seen: set[str] = set()
-        self._application = URLRouter(websocket_urlpatterns)  # type: ignore[arg-type]
-
-    def connect(self, url: str = URL, *, token: str | None = None) -> SessionPeer:
-        subprotocols = [] if token is None else ["dust.v1", f"bearer.{token}"]
-        peer = SessionPeer(self._application, url, subprotocols=subprotocols)
-        peer.seen = self.seen
-        return peer
 
 
 @pytest.fixture
-async def engine(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Engine]:
-    own = throttle.Limiter(None)
-    monkeypatch.setattr("dust.rest.views.limiter", lambda: own)
-    async with running_engine(monkeypatch) as engine:
-        yield engine
-    await asyncio.to_thread(runner.close)
-
-
-@pytest.fixture
-def sockets(engine: Engine) -> Sockets:
-    return Sockets()
-
-
-def token(player: str, *, ttl_seconds: int = 60) -> str:
-    return local_issuer.issue(player, now=datetime.now(UTC), ttl_seconds=ttl_seconds)
+async def sockets(
+    transactional_db: None, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Sockets]:
+    async with whole_server(monkeypatch):
+        yield Sockets(URL, channel="session")
 
 
 async def send(player: str, path: str = "", method: str = "POST", body: Any = None) -> Message:
     """Send a write by REST and return its answer."""
-    sending = partial(
-        Client().generic,
-        method,
-        SESSIONS + path,
-        "{}" if body is None else json.dumps(body),
-        "application/json",
-        headers=bearer(player),
-    )
-    answer: Any = await runner.run(sending)
+    sending = partial(saving.send, Client(), method, path, body or {}, player=player)
+    answer = await runner.run(sending)
     assert answer.status_code in {200, 201}, answer.content
     found: Message = answer.json()
     return found
@@ -160,7 +115,7 @@ class TestIdentity:
         assert [message["type"] for message in said] == ["welcome", "active"]
         assert said[1]["session"] is not None
 
-    async def test_can_change(self, sockets: Sockets) -> None:
+    async def test_plat_a4_can_change(self, sockets: Sockets) -> None:
         await send("alice")
         async with sockets.connect(token=token("alice")) as peer:
             alices = await peer.until("active")
@@ -201,7 +156,7 @@ class TestIdentity:
         assert (refused["code"], late["code"]) == ("invalid_token", "unauthenticated")
         assert closing[0] == 4401
 
-    async def test_ends_with_its_token(
+    async def test_plat_a4_ends_with_its_token(
         self, sockets: Sockets, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(consumer, "LEEWAY_SECONDS", 0)
@@ -214,7 +169,7 @@ class TestIdentity:
         assert (expired["code"], signed_out["code"]) == ("invalid_token", "unauthenticated")
         assert closing[0] == 4401
 
-    async def test_can_be_given_up(self, sockets: Sockets) -> None:
+    async def test_plat_a4_can_be_given_up(self, sockets: Sockets) -> None:
         async with sockets.connect(token=token("alice")) as peer:
             await peer.until("active")
             peer.say("hello")

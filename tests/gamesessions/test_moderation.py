@@ -64,7 +64,7 @@ class TestVoid:
         log = LogEntry.objects.get(user=moderator)
         assert session.voided_reason == "a bot"
         assert (log.get_change_message(), log.object_id) == ("Voided: a bot", str(session.id))
-        assert log.object_repr.startswith("alice: 1013")
+        assert log.object_repr == "1013 (active), begun 2026-03-01 12:00"
 
     def test_needs_a_reason(self, moderator: User, now: datetime) -> None:
         session = GameSessionFactory.create()

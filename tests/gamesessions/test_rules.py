@@ -122,7 +122,7 @@ class TestCheckProgress:
 
 class TestCheckState:
     @pytest.mark.parametrize(
-        "state", [None, 2**70, "text", [], {"a": [1, {"b": None}]}, 1e300, "\0é"]
+        "state", [None, 2**70, "text", [], {"a": [1, {"b": None}]}, 1e300, "é\U0001f3c6"]
     )
     def test_takes_any_json(self, state: Any) -> None:
         rules.check_state(state)
@@ -146,7 +146,20 @@ class TestCheckState:
 
         assert str(rules.MAX_DEPTH) in refusal.value.fields["state"][0]
 
-    @pytest.mark.parametrize("state", ["\ud800", {"\udfff": 1}, object(), {1.5, 2.5j}])
+    @pytest.mark.parametrize(
+        "state",
+        [
+            "\ud800",
+            {"\udfff": 1},
+            "a\0b",
+            [{"a": "\0"}],
+            {"\0": 1},
+            float("nan"),
+            {"a": [float("inf")]},
+            object(),
+            {1.5, 2.5j},
+        ],
+    )
     def test_refuses_what_cannot_be_given_back(self, state: Any) -> None:
         with pytest.raises(InvalidStateError):
             rules.check_state(state)
@@ -157,7 +170,7 @@ class TestCheckState:
             rules.check_state(state)
         except InvalidStateError:
             return
-        msgspec.json.decode(msgspec.json.encode(state))
+        assert msgspec.json.decode(msgspec.json.encode(state)) == state
 
 
 EVENT = {
@@ -203,10 +216,13 @@ class TestCheckEvent:
             ("occurred_at", "yesterday"),
             ("occurred_at", "2026-03-14T15:09:26"),
             ("occurred_at", "0001-01-01T00:00:00+14:00"),
+            ("occurred_at", "2026-03-14\00015:09:26Z"),
             ("occurred_at", 1_773_500_966),
             ("occurred_at", None),
             ("data", "x" * rules.MAX_EVENT_BYTES),
             ("data", nested(rules.MAX_DEPTH + 1)),
+            ("data", "\0"),
+            ("data", {"\ud800": float("nan")}),
             ("score", 100),
         ],
     )
@@ -231,8 +247,19 @@ class TestCheckEvent:
 
         assert "5 minutes" in refusal.value.fields["occurred_at"][0]
 
-    def test_may_have_data_up_to_the_limit(self, now: datetime) -> None:
-        rules.check_event(EVENT | {"data": "x" * (rules.MAX_EVENT_BYTES - 2)}, now=now)
+    @pytest.mark.parametrize("letter", ["x", "é", "\U0001f3c6", '"', "\n"])
+    def test_may_have_data_up_to_the_limit_as_compact_json(
+        self, now: datetime, letter: str
+    ) -> None:
+        size = len(msgspec.json.encode(letter)) - 2
+        longest = letter * ((rules.MAX_EVENT_BYTES - 2) // size)
+
+        rules.check_event(EVENT | {"data": longest}, now=now)
+        with pytest.raises(InvalidEventError) as refusal:
+            rules.check_event(EVENT | {"data": longest + letter}, now=now)
+
+        [told] = refusal.value.fields["data"]
+        assert told == "Must not be longer than 2048 bytes as compact JSON in UTF-8."
 
 
 class TestCheckReason:

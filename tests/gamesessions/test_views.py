@@ -1,8 +1,6 @@
 """REST: a player's own games."""
 
-import json
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,13 +12,13 @@ from accounts.models import User
 from dust import ids
 from dust.livequery.testing import assert_live
 from gamesessions import rules
-from gamesessions.models import GameSession, PlayEvent
+from gamesessions.models import GameSession
 from tests.factories import GameSessionFactory, identity_of
-from tests.rest import bearer, get, unspend_limits
+from tests.gamesessions.saving import SESSIONS, send
+from tests.rest import get, unspend_limits
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-SESSIONS = "/api/v1/sessions/"
 PROGRESS = {"score": 250, "level": 2, "combo": 3, "pages_completed": 2, "accuracy": 87.5}
 
 
@@ -28,25 +26,6 @@ PROGRESS = {"score": 250, "level": 2, "combo": 3, "pages_completed": 2, "accurac
 def _fresh(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Start with all limits unspent."""
     unspend_limits(monkeypatch)
-
-
-def send(
-    client: Client,
-    method: str,
-    path: str,
-    body: Any = None,
-    *,
-    player: str = "alice",
-    **headers: str,
-) -> Any:
-    """Send a write as this player; the path is below the sessions'."""
-    return client.generic(
-        method,
-        SESSIONS + path,
-        b"" if body is None else json.dumps(body),
-        "application/json",
-        headers=bearer(player) | headers,
-    )
 
 
 @pytest.fixture
@@ -407,82 +386,3 @@ class TestSaves:
         assert {(each.status_code, each.json()["code"]) for each in answers} == {
             (404, "session_not_found")
         }
-
-
-class TestEvents:
-    @pytest.fixture
-    def events(self) -> list[Any]:
-        moment = datetime.now(UTC) - timedelta(hours=1)
-        return [
-            {"client_id": f"e{number}", "type": kind, "occurred_at": moment.isoformat()}
-            for number, kind in enumerate(rules.EventType)
-        ]
-
-    def test_are_recorded(self, client: Client, path: str, events: list[Any]) -> None:
-        answer = send(client, "POST", f"{path}events/", {"events": events})
-
-        assert (answer.status_code, answer.json()) == (
-            200,
-            {"recorded": 4, "duplicates": 0, "rejected": []},
-        )
-        assert PlayEvent.objects.count() == 4
-
-    def test_are_kept_if_good_and_reported_if_bad(
-        self, client: Client, path: str, events: list[Any]
-    ) -> None:
-        events[1]["type"] = "page_eaten"
-        events.append(None)
-
-        answer = send(client, "POST", f"{path}events/", {"events": events})
-
-        report = answer.json()
-        assert (answer.status_code, report["recorded"]) == (200, 3)
-        assert [(each["index"], each["code"]) for each in report["rejected"]] == [
-            (1, "invalid_event"),
-            (4, "invalid_event"),
-        ]
-        assert list(report["rejected"][0]["fields"]) == ["type"]
-
-    def test_count_once_if_sent_twice(self, client: Client, path: str, events: list[Any]) -> None:
-        send(client, "POST", f"{path}events/", {"events": events})
-
-        again = send(client, "POST", f"{path}events/", {"events": events})
-
-        assert again.json() == {"recorded": 0, "duplicates": 4, "rejected": []}
-        assert PlayEvent.objects.count() == 4
-
-    def test_are_a_thousand_at_most(self, client: Client, path: str, events: list[Any]) -> None:
-        most = [events[0] | {"client_id": str(number)} for number in range(1000)]
-
-        full = send(client, "POST", f"{path}events/", {"events": most})
-        overfull = send(client, "POST", f"{path}events/", {"events": [*most, events[0]]})
-
-        assert full.json()["recorded"] == 1000
-        assert (overfull.status_code, list(overfull.json()["fields"])) == (400, ["events"])
-        assert "1000" in overfull.json()["fields"]["events"][0]
-
-    def test_come_in_a_list(self, client: Client, path: str) -> None:
-        wrong: list[Any] = [{}, {"events": {}}, {"events": "x"}, {"rows": []}, []]
-        for body in wrong:
-            assert send(client, "POST", f"{path}events/", body).status_code == 400
-
-    def test_fit_in_a_body_when_all_are_as_long_as_may_be(self, client: Client, path: str) -> None:
-        longest = {
-            "type": "section_selected",
-            "occurred_at": "2026-01-31T12:00:00.000000+00:00",
-            "data": "x" * (rules.MAX_EVENT_BYTES - 2),
-        }
-        events = [
-            longest | {"client_id": f"{number:0{rules.MAX_CLIENT_ID_LENGTH}}"}
-            for number in range(rules.MAX_EVENTS_PER_CALL)
-        ]
-
-        answer = send(client, "POST", f"{path}events/", {"events": events})
-
-        assert answer.json()["recorded"] == rules.MAX_EVENTS_PER_CALL
-
-    def test_d6_are_the_owners_alone(self, client: Client, path: str, events: list[Any]) -> None:
-        answer = send(client, "POST", f"{path}events/", {"events": events}, player="bob")
-
-        assert (answer.status_code, answer.json()["code"]) == (404, "session_not_found")
-        assert not PlayEvent.objects.exists()

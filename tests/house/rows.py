@@ -21,6 +21,7 @@ from archives.models import (
     PageVariant,
     Run,
 )
+from dust.convex.models import AdminKey
 from dust.livequery.models import CronRow, Job
 from gamesessions.models import GameSession, JsonText
 from leaderboard.models import Board
@@ -31,8 +32,8 @@ from tests.factories import (
     PlayEventFactory,
     SaveFactory,
     UserFactory,
-    create_boards,
 )
+from tests.rest import restore_boards
 
 ATTACK = "\"'><i onload=x>"
 HARM = "<i onload"
@@ -75,6 +76,10 @@ def _credential(n: int) -> IngestCredential:
     return IngestCredential(handle=f"{n:012x}", token_digest="0" * 64, **of_it)
 
 
+def _key(n: int) -> AdminKey:
+    return AdminKey(name="console", handle=f"{n:012x}", token_digest="0" * 64, created_at=NOW)
+
+
 _ALONE: dict[type[models.Model], Callable[[int], models.Model]] = {
     Job: lambda n: Job(path="test:note", kind="mutation", args="{}", scheduled_at=NOW),
     CronRow: lambda n: CronRow(name=f"cron {n}", schedule="hourly", next_at=NOW),
@@ -84,6 +89,7 @@ _ALONE: dict[type[models.Model], Callable[[int], models.Model]] = {
     PageVariant: _variant,
     CachedContent: _content,
     IngestCredential: _credential,
+    AdminKey: _key,
 }
 
 
@@ -111,7 +117,7 @@ def fill(count: int) -> Rows:
 
     Of boards there are the fixed ones, and of groups there are never many.
     """
-    create_boards()
+    restore_boards()
     users = User.objects.bulk_create(UserFactory.build_batch(count))
     sessions = GameSession.objects.bulk_create(
         GameSessionFactory.build(user=user, version=2) for user in users
@@ -161,6 +167,8 @@ def _write(row: models.Model, field: str, value: Any) -> bool:
 
 
 def create_groups() -> None:
-    """Create the groups again, which a migration made and the test before may have flushed."""
-    migration = import_module("archives.migrations.0003_groups")
-    migration.create(apps, connection.schema_editor())
+    """Create the groups again, which migrations made and the test before may have flushed."""
+    groups = import_module("archives.migrations.0003_groups")
+    groups.create(apps, connection.schema_editor())
+    keys = import_module("dust.convex.migrations.0002_operators_revoke")
+    keys.add(apps, connection.schema_editor())

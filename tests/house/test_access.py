@@ -1,155 +1,31 @@
-"""Who may call what: every endpoint has a line here, and every line is tried.
+"""Who may call what: every line of the matrix is tried, and so is every socket."""
 
-An endpoint without a line fails these tests, and so does a line that no endpoint has.
-"""
-
-import asyncio
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
 import pytest
 from channels.routing import URLRouter
+from django.contrib.admin.models import LogEntry
 from django.contrib.admindocs.views import simplify_regex
 from django.test import Client
-from django.urls import URLPattern, URLResolver, get_resolver
 
 from accounts.models import User
 from accounts.services import bans
-from archives.services import contents
-from archives.views import HasCredential
 from dust.livequery import runner
-from dust.rest.auth import Anybody, IsSignedIn
-from dust.rest.operations import operation_of
 from dust.rest.views import RestViewSet
 from dust.urls import websocket_urlpatterns
-from tests.archives.documents import PROJECT, level, page, read_level, read_page
-from tests.archives.playing import seed_contents
+from gamesessions.models import GameSession, Save
 from tests.factories import UserFactory
-from tests.rest import bearer, restore_boards, unspend_limits
-from tests.sockets import Peer, running_engine
+from tests.house.matrix import LINES, SIGNED_IN
+from tests.house.routes import operations, rest_views
+from tests.house.stage import appoint, ask, build, enter, filled_in
+from tests.rest import bearer, restore_boards, token
+from tests.sockets import Peer, whole_server
 
-API = "/api/v1/"
-BOARD = "solo:3"
-PLAY = {"score": 7, "accuracy": 50.5, "level": 3, "pages_completed": 2}
-
-OPEN = Anybody
-SIGNED_IN = IsSignedIn
-TOOL = HasCredential
-
-
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """The rule, and the status for nobody, for a stranger and for the owner of what is there.
-
-    The stranger is signed in and has never done anything here; the owner has an entry on the board,
-    and is in a game that was saved once and has an archive. Where a run is needed, it is that.
-    """
-
-    rule: type
-    nobody: int
-    stranger: int
-    owner: int
-    body: Any = None
-
-
-LINES: dict[str, Line] = {
-    "GET /api/v1/me/": Line(rule=SIGNED_IN, nobody=401, stranger=200, owner=200),
-    "PATCH /api/v1/me/": Line(
-        rule=SIGNED_IN, nobody=401, stranger=200, owner=200, body={"username": "Someone"}
-    ),
-    "DELETE /api/v1/me/": Line(rule=SIGNED_IN, nobody=401, stranger=202, owner=202),
-    "GET /api/v1/me/export/": Line(rule=SIGNED_IN, nobody=401, stranger=200, owner=200),
-    "GET /api/v1/leaderboards/": Line(rule=OPEN, nobody=200, stranger=200, owner=200),
-    "GET /api/v1/leaderboards/<board>/": Line(rule=OPEN, nobody=200, stranger=200, owner=200),
-    "GET /api/v1/leaderboards/<board>/me/": Line(
-        rule=SIGNED_IN, nobody=401, stranger=200, owner=200
-    ),
-    "GET /api/v1/leaderboards/<board>/around/": Line(
-        rule=SIGNED_IN, nobody=401, stranger=200, owner=200
-    ),
-    "POST /api/v1/leaderboards/<board>/entries/": Line(
-        rule=SIGNED_IN, nobody=401, stranger=201, owner=200, body=PLAY
-    ),
-    "GET /api/v1/sessions/": Line(rule=SIGNED_IN, nobody=401, stranger=200, owner=200),
-    "POST /api/v1/sessions/": Line(rule=SIGNED_IN, nobody=401, stranger=201, owner=201, body={}),
-    "GET /api/v1/sessions/active/": Line(rule=SIGNED_IN, nobody=401, stranger=200, owner=200),
-    "GET /api/v1/sessions/<session>/": Line(rule=SIGNED_IN, nobody=401, stranger=404, owner=200),
-    "PATCH /api/v1/sessions/<session>/": Line(
-        rule=SIGNED_IN, nobody=401, stranger=404, owner=200, body={"version": 2, "score": 7}
-    ),
-    "POST /api/v1/sessions/<session>/finish/": Line(
-        rule=SIGNED_IN, nobody=401, stranger=404, owner=200, body={"version": 2}
-    ),
-    "GET /api/v1/sessions/<session>/saves/": Line(
-        rule=SIGNED_IN, nobody=401, stranger=404, owner=200
-    ),
-    "POST /api/v1/sessions/<session>/restore/": Line(
-        rule=SIGNED_IN, nobody=401, stranger=404, owner=200, body={"version": 2, "save": 1}
-    ),
-    "POST /api/v1/sessions/<session>/events/": Line(
-        rule=SIGNED_IN, nobody=401, stranger=404, owner=200, body={"events": []}
-    ),
-    "GET /api/v1/projects/<project>/levels/": Line(rule=OPEN, nobody=200, stranger=200, owner=200),
-    "GET /api/v1/projects/<project>/levels/<level>/": Line(
-        rule=OPEN, nobody=200, stranger=200, owner=200
-    ),
-    "GET /api/v1/projects/<project>/levels/<level>/variants/": Line(
-        rule=OPEN, nobody=200, stranger=200, owner=200
-    ),
-    "GET /api/v1/projects/<project>/counts/": Line(rule=OPEN, nobody=200, stranger=200, owner=200),
-    "GET /api/v1/projects/<project>/pages/<page>/": Line(
-        rule=OPEN, nobody=200, stranger=200, owner=200
-    ),
-    # For staff, whose tokens are tried in tests/archives; and so are those of tools below.
-    "GET /api/v1/projects/<project>/pages/<page>/document/": Line(
-        rule=SIGNED_IN, nobody=401, stranger=403, owner=403
-    ),
-    "GET /api/v1/content/random/": Line(rule=OPEN, nobody=400, stranger=400, owner=400),
-    "GET /api/v1/content/demo/": Line(rule=OPEN, nobody=200, stranger=200, owner=200),
-    "PUT /api/v1/ingest/pages/<key>/": Line(rule=TOOL, nobody=401, stranger=401, owner=401),
-    "PUT /api/v1/ingest/levels/<key>/": Line(rule=TOOL, nobody=401, stranger=401, owner=401),
-    "PUT /api/v1/ingest/variants/<key>/": Line(rule=TOOL, nobody=401, stranger=401, owner=401),
-    "GET /api/v1/archives/": Line(rule=SIGNED_IN, nobody=401, stranger=200, owner=200),
-    "POST /api/v1/archives/": Line(
-        rule=SIGNED_IN,
-        nobody=401,
-        stranger=404,
-        owner=200,
-        body={"session_id": "<session>", "items": []},
-    ),
-    "GET /api/v1/archives/totals/": Line(rule=SIGNED_IN, nobody=401, stranger=200, owner=200),
-    "GET /api/v1/archives/export/": Line(rule=SIGNED_IN, nobody=401, stranger=200, owner=200),
-    "GET /api/v1/archives/<archive>/": Line(rule=SIGNED_IN, nobody=401, stranger=404, owner=200),
-    "POST /api/v1/runs/": Line(
-        rule=SIGNED_IN, nobody=401, stranger=201, owner=201, body={"mode": "demo"}
-    ),
-    "GET /api/v1/runs/<run>/": Line(rule=SIGNED_IN, nobody=401, stranger=404, owner=200),
-    "POST /api/v1/runs/<run>/lifelines/": Line(
-        rule=SIGNED_IN,
-        nobody=401,
-        stranger=404,
-        owner=200,
-        body={"page": 1, "lifeline": "purge"},
-    ),
-    "POST /api/v1/runs/<run>/archive/": Line(
-        rule=SIGNED_IN,
-        nobody=401,
-        stranger=404,
-        owner=200,
-        body={"page": 1, "section_ids": ["s1", "s3"]},
-    ),
-    "POST /api/v1/runs/<run>/next/": Line(
-        rule=SIGNED_IN, nobody=401, stranger=404, owner=200, body={"page": 1}
-    ),
-    "POST /api/v1/runs/<run>/finish/": Line(
-        rule=SIGNED_IN, nobody=401, stranger=404, owner=200, body={}
-    ),
-}
-
+ROLES = {"nobody": "nobody", "stranger": "stranger", "moderator": "stranger", "owner": "owner"}
+"""Who asks, and what they are to the owner's things."""
 
 Look = Callable[[Peer, str | None], Awaitable[tuple[bool, ...]]]
 
@@ -195,99 +71,76 @@ SOCKETS = {
 }
 
 
-def set_the_stage(client: Client, endpoint: str = "") -> dict[str, str]:
-    """Do what the owner has done; return what stands for the variables of the endpoint's path."""
-    send = partial(client.generic, content_type="application/json", headers=bearer("owner"))
-    send("POST", f"{API}leaderboards/{BOARD}/entries/", json.dumps(PLAY))
-    session = json.loads(send("POST", f"{API}sessions/", "{}").content)["id"]
-    send("PATCH", f"{API}sessions/{session}/", json.dumps({"version": 1, "score": 7}))
-    archive = send("POST", f"{API}archives/", json.dumps({"session_id": session, "items": []}))
-    contents.upsert_page(read_page(), now=datetime.now(UTC))
-    contents.upsert_level(read_level(), now=datetime.now(UTC))
-    run = "none"
-    if "/runs/" in endpoint:
-        seed_contents(2, is_demo=True, now=datetime.now(UTC))
-        run = json.loads(send("POST", f"{API}runs/", '{"mode": "demo"}').content)["id"]
-    return {
-        "<run>": run,
-        "<board>": BOARD,
-        "<session>": session,
-        "<archive>": json.loads(archive.content)["id"],
-        "<project>": PROJECT,
-        "<level>": level()["levelId"],
-        "<page>": page()["pageId"],
-    }
-
-
-def filled_in(path: str, variables: Mapping[str, str]) -> str:
-    """Return the path of what is there."""
-    for variable, value in variables.items():
-        path = path.replace(variable, value)
-    return path
-
-
-def patterns(resolver: URLResolver, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield every path below the resolver, variables in angle brackets, with its view."""
-    for pattern in resolver.url_patterns:
-        path = prefix + str(pattern.pattern)
-        if isinstance(pattern, URLPattern):
-            yield simplify_regex(path), pattern.callback
-        else:
-            yield from patterns(pattern, path)
-
-
-def views() -> dict[str, Any]:
-    """Return the view behind every path of the REST door."""
-    return {path: view for path, view in patterns(get_resolver()) if path.startswith(API)}
-
-
-def endpoints() -> dict[str, type]:
-    """Return the declared rule of every method of every path."""
-    return {
-        f"{method.upper()} {path}": operation_of(view.cls, action).access
-        for path, view in views().items()
-        for method, action in view.actions.items()
-        if method != "head"
-    }
-
-
 class TestRestEndpoints:
     def test_are_all_viewsets_whose_actions_declare_their_rule(self) -> None:
         strangers = [
             path
-            for path, view in views().items()
+            for path, view in rest_views().items()
             if not issubclass(getattr(view, "cls", object), RestViewSet)
         ]
 
         assert strangers == []
 
-    def test_have_a_line_here_that_names_the_rule_they_declare(self) -> None:
-        assert endpoints() == {endpoint: line.rule for endpoint, line in LINES.items()}
+    def test_have_a_line_that_names_the_rule_they_declare(self) -> None:
+        declared = {endpoint: operation.access for endpoint, operation in operations().items()}
+
+        assert declared == {endpoint: line.rule for endpoint, line in LINES.items()}
+
+
+def set_the_stage(client: Client, endpoint: str = "") -> dict[str, str]:
+    """Do what the owner has done; return what stands for the variables of the endpoint."""
+    restore_boards()
+    build()
+    return enter(client, endpoint)
 
 
 @pytest.mark.django_db(transaction=True)
 class TestAccess:
     @pytest.mark.parametrize("endpoint", LINES)
     @pytest.mark.parametrize("role", ["nobody", "stranger", "owner"])
-    def test_is_as_the_line_says(
-        self, client: Client, monkeypatch: pytest.MonkeyPatch, endpoint: str, role: str
-    ) -> None:
+    def test_is_as_the_line_says(self, client: Client, endpoint: str, role: str) -> None:
         line = LINES[endpoint]
-        method, path = endpoint.split()
-        restore_boards()
-        unspend_limits(monkeypatch)
         variables = set_the_stage(client, endpoint)
+        headers = None if role == "nobody" else bearer(role)
 
-        answer = client.generic(
-            method,
-            filled_in(path, variables),
-            b"" if line.body is None else filled_in(json.dumps(line.body), variables),
-            "application/json",
-            headers=None if role == "nobody" else bearer(role),
-        )
+        answer = ask(client, endpoint, line.body, variables, headers=headers)
 
-        answer.close()
         assert answer.status_code == getattr(line, role), answer.content
+
+    def test_is_a_players_for_moderators_and_nobodys_for_the_cookie_of_the_admin(
+        self, client: Client
+    ) -> None:
+        variables = set_the_stage(client, "/runs/")
+        found = {}
+        for number, (endpoint, line) in enumerate(LINES.items()):
+            name = f"moderator {number}"
+            client.force_login(appoint("moderator", name=name))
+
+            cookie = ask(client, endpoint, line.body, variables, headers=None)
+            token = ask(client, endpoint, line.body, variables, headers=bearer(name))
+
+            found[endpoint] = cookie.status_code, token.status_code
+        assert found == {name: (line.nobody, line.stranger) for name, line in LINES.items()}
+
+    def test_to_saves_is_the_players_and_in_the_admin_the_moderators(self, client: Client) -> None:
+        restore = "POST /api/v1/sessions/<session>/restore/"
+        body = LINES[restore].body
+        variables = set_the_stage(client)
+        moderator = appoint("moderator")
+        client.force_login(moderator)
+        save = Save.objects.get()
+        form = {"action": "restore", "reason": "asked for it", "_selected_action": [str(save.pk)]}
+
+        by_rest = ask(client, restore, body, variables, headers=bearer("moderator"))
+        assert (by_rest.status_code, GameSession.objects.get().score) == (404, 7)
+        client.post("/admin/gamesessions/save/", form)
+
+        session = ask(
+            client, "GET /api/v1/sessions/<session>/", None, variables, headers=bearer("owner")
+        )
+        assert (session.json()["score"], session.json()["version"]) == (0, 3)
+        line = LogEntry.objects.get(user=moderator)
+        assert line.get_change_message() == "Version 1 restored: asked for it"
 
 
 @pytest.mark.django_db(transaction=True)
@@ -302,29 +155,19 @@ class TestRefusal:
     )
     @pytest.mark.parametrize("reason", ["banned", "deleted"])
     def test_of_the_owner_is_by_everything(
-        self, client: Client, monkeypatch: pytest.MonkeyPatch, endpoint: str, reason: str
+        self, client: Client, endpoint: str, reason: str
     ) -> None:
         line = LINES[endpoint]
-        method, path = endpoint.split()
-        restore_boards()
-        unspend_limits(monkeypatch)
         variables = set_the_stage(client, endpoint)
         if reason == "banned":
             owner = User.objects.get(subject="owner")
             root = UserFactory.create(username="root", staff=True)
             bans.ban_user(owner, reason="a bot", until=None, by=root, now=datetime.now(UTC))
         else:
-            client.delete(f"{API}me/", headers=bearer("owner"))
+            client.delete("/api/v1/me/", headers=bearer("owner"))
 
-        answer = client.generic(
-            method,
-            filled_in(path, variables),
-            b"" if line.body is None else filled_in(json.dumps(line.body), variables),
-            "application/json",
-            headers=bearer("owner"),
-        )
+        answer = ask(client, endpoint, line.body, variables, headers=bearer("owner"))
 
-        answer.close()
         if reason == "banned" and endpoint in self.STILL_THEIRS:
             assert answer.status_code == line.owner
         else:
@@ -333,12 +176,8 @@ class TestRefusal:
 
 @pytest.fixture
 async def running(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
-    """The boards, and an engine that shows them."""
-    unspend_limits(monkeypatch)
-    await runner.run(restore_boards)
-    async with running_engine(monkeypatch):
+    async with whole_server(monkeypatch):
         yield
-    await asyncio.to_thread(runner.close)
 
 
 class TestSockets:
@@ -349,17 +188,19 @@ class TestSockets:
 
     @pytest.mark.django_db(transaction=True)
     @pytest.mark.parametrize("path", SOCKETS)
-    @pytest.mark.parametrize("role", ["nobody", "stranger", "owner"])
+    @pytest.mark.parametrize("role", ROLES)
     async def test_show_as_much_as_the_line_says(
         self, running: None, client: Client, path: str, role: str
     ) -> None:
         line = SOCKETS[path]
         variables = await runner.run(partial(set_the_stage, client))
-        token = bearer(role)["authorization"].removeprefix("Bearer ")
-        offered = [] if role == "nobody" else ["dust.v1", f"bearer.{token}"]
+        if role == "moderator":
+            await runner.run(partial(appoint, role))
+        offered = None if role == "nobody" else token(role)
+        subprotocols = [] if offered is None else ["dust.v1", f"bearer.{offered}"]
         application = URLRouter(websocket_urlpatterns)  # type: ignore[arg-type]
 
-        async with Peer(application, filled_in(path, variables), subprotocols=offered) as peer:
-            shown = await line.look(peer, token if offered else None)
+        async with Peer(application, filled_in(path, variables), subprotocols=subprotocols) as peer:
+            shown = await line.look(peer, offered)
 
-        assert shown == getattr(line, role)
+        assert shown == getattr(line, ROLES[role])

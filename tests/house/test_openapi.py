@@ -1,30 +1,13 @@
-"""The OpenAPI document is whole, and the server keeps to it whatever it is sent."""
+"""The OpenAPI document is whole; that the server keeps to it is shown by ``test_fuzzing``."""
 
-import re
-from datetime import UTC, datetime
-from itertools import count
 from typing import Any
 
-import hypothesis
 import pytest
-import schemathesis
-from django.core.wsgi import get_wsgi_application
 from drf_spectacular.drainage import GENERATOR_STATS
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.validation import validate_schema
-from schemathesis.specs.openapi.checks import positive_data_acceptance
-
-from archives.rules.content import KEY_PATTERN
-from archives.services import credentials
-from tests.archives.documents import PROJECT
-from tests.rest import bearer, restore_boards, unspend_limits
 
 SIGN_INS: list[Any] = [[{"bearer": []}], [{"bearer": []}, {}], [{"ingest": []}]]
-INGEST = "/api/v1/ingest/"
-SHARE = 15
-"""How many requests to one operation stand for those of the soak."""
-
-_names = count(1)
 
 
 @pytest.fixture
@@ -83,64 +66,3 @@ class TestDocument:
         assert "`level_mismatch`" in submit["responses"]["400"]["description"]
         assert "`board_not_found`" in submit["responses"]["404"]["description"]
         assert "`idempotency_mismatch`" in submit["responses"]["422"]["description"]
-
-
-@pytest.fixture
-def served(
-    document: Any,
-    operations: dict[str, Any],
-    transactional_db: None,
-    monkeypatch: pytest.MonkeyPatch,
-) -> Any:
-    """The document with the application behind it; who is let in is tried in test_access."""
-    restore_boards()
-    unspend_limits(monkeypatch)
-    for operation in operations.values():
-        del operation["security"]
-    schema = schemathesis.openapi.from_dict(document)
-    schema.app = get_wsgi_application()
-    return schema
-
-
-class TestServer:
-    @pytest.mark.parametrize("mode", schemathesis.GenerationMode)
-    def test_keeps_to_the_document(self, served: Any, mode: schemathesis.GenerationMode) -> None:
-        try_everything(served, mode, hypothesis.settings(max_examples=SHARE))
-
-    @pytest.mark.soak
-    @pytest.mark.parametrize("mode", schemathesis.GenerationMode)
-    def test_keeps_to_it_for_long(self, served: Any, mode: schemathesis.GenerationMode) -> None:
-        try_everything(served, mode, hypothesis.settings())
-
-
-def try_everything(
-    schema: Any, mode: schemathesis.GenerationMode, settings: hypothesis.settings
-) -> None:
-    """Send many requests to each operation: ``mode`` says whether they are as documented."""
-    for found in schema.get_all_operations():
-        operation = found.ok()
-        if operation.body or list(operation.iter_parameters()):
-            settings(hypothesis.given(case=operation.as_strategy(mode))(try_it))()
-
-
-def try_it(case: schemathesis.Case[Any]) -> None:
-    """Send the request as somebody new, or the rate limit would soon answer everything."""
-    headers = bearer(f"player {next(_names)}")
-    if case.path.startswith(INGEST):
-        headers = tool()
-        body: Any = case.body
-        match body:
-            case {"project_id": str() as project} if re.fullmatch(KEY_PATTERN, project):
-                # Any other is refused, whatever else the body says.
-                case.body = {**body, "project_id": PROJECT}
-    case.call_and_validate(
-        headers=headers,
-        # What has the right shape may still name nothing: the level of another board, a cursor.
-        excluded_checks=[positive_data_acceptance],
-    )
-
-
-def tool() -> dict[str, str]:
-    """Return the headers of a tool that may ingest into the project."""
-    issued = credentials.create("a tool", [PROJECT], now=datetime.now(UTC))
-    return {"Authorization": f"Ingest {issued.token}"}

@@ -59,7 +59,7 @@ class TestDeployment:
 
     def test_passes_on_every_setting_but_those_for_other_places(self) -> None:
         compose: dict[str, Any] = yaml.safe_load((source.ROOT / "docker-compose.yml").read_text())
-        of_a_laptop = {"DEBUG", "DUST_DATA_DIR", "HTTPS_ONLY", "LOCAL_ISSUER"}
+        of_a_laptop = {"ANONYMOUS_INGEST", "DEBUG", "DUST_DATA_DIR", "HTTPS_ONLY", "LOCAL_ISSUER"}
 
         passed_on = compose["services"]["web"]["environment"].keys()
 

@@ -5,23 +5,17 @@ from typing import Any
 
 from rest_framework import serializers
 
-from dust.rest.operations import operation_of
 from dust.rest.serializers import Shape
-from tests.house.test_access import views
+from tests.house.routes import operations
 
 PLAIN = {serializers.CharField, serializers.IntegerField, serializers.FloatField}
 
 
 def taken() -> dict[str, Shape]:
     """Return the shape of every query string and every body."""
-    operations = {
-        f"{method.upper()} {path}": operation_of(view.cls, action)
-        for path, view in views().items()
-        for method, action in view.actions.items()
-    }
     return {
         f"{endpoint} {part}": shape()
-        for endpoint, operation in operations.items()
+        for endpoint, operation in operations().items()
         for part, shape in {"query": operation.query, "body": operation.body}.items()
         if shape is not None
     }

@@ -12,7 +12,8 @@ from accounts.models import User
 from dust import admin
 from dust.livequery.testing import assert_live
 from leaderboard.models import Attempt, Entry
-from tests.factories import AttemptFactory, EntryFactory, UserFactory, create_boards
+from tests.factories import AttemptFactory, EntryFactory, UserFactory
+from tests.rest import restore_boards
 
 pytestmark = pytest.mark.django_db
 ENTRIES = "/admin/leaderboard/entry/"
@@ -21,7 +22,7 @@ ATTEMPTS = "/admin/leaderboard/attempt/"
 
 @pytest.fixture
 def moderator(client: Client) -> User:
-    create_boards()
+    restore_boards()
     moderator = UserFactory.create(username="moderator", staff=True)
     client.force_login(moderator)
     return moderator

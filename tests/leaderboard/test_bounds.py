@@ -9,14 +9,12 @@ from django.db import connection, transaction
 from django.test import Client
 
 from accounts.models import User
-from dust.livequery.testing import Watch, assert_live
 from leaderboard.errors import ScoreAboveBoundError
 from leaderboard.models import Attempt, Entry, ScoreBound
 from leaderboard.rules import MAX_SCORE, Play, Source, Status
 from leaderboard.services.bounds import Bounds, set_bounds
-from leaderboard.services.moderation import withdraw_entry
 from leaderboard.services.scores import submit_score
-from tests.factories import EntryFactory, UserFactory
+from tests.factories import UserFactory
 from tests.rest import restore_boards, submit, unspend_limits
 
 BOARD = "solo:3"
@@ -147,32 +145,3 @@ class TestRest:
 
         with django_assert_max_num_queries(5 if connection.vendor == "postgresql" else 8):
             submit(client, score=1300)
-
-
-@pytest.mark.django_db(transaction=True)
-class TestWithdrawEntry:
-    def test_takes_out_what_was_refereed_then_and_nothing_else(
-        self, alice: User, now: datetime
-    ) -> None:
-        restore_boards()
-        entry = EntryFactory.create(user=alice, source=Source.REFEREED, achieved_at=now)
-        others = [
-            EntryFactory.create(user=alice, board__key="solo:4", source=Source.REFEREED),
-            EntryFactory.create(source=Source.REFEREED, achieved_at=now),
-        ]
-        args: dict[str, Any] = {"user_id": alice.id, "achieved_at": now}
-        elsewhere = Watch("leaderboard:top", {"board": "solo:4"})
-
-        with assert_live("leaderboard:top", {"board": BOARD}, bystanders=(elsewhere,)):
-            assert withdraw_entry(BOARD, **args)
-
-        assert not withdraw_entry(BOARD, **args)
-        assert not withdraw_entry("solo:4", **args)
-        assert set(Entry.objects.all()) == set(others)
-        assert entry not in set(Entry.objects.all())
-
-    def test_leaves_what_was_claimed(self, alice: User, now: datetime) -> None:
-        restore_boards()
-        EntryFactory.create(user=alice, source=Source.CLAIMED, achieved_at=now)
-
-        assert not withdraw_entry(BOARD, user_id=alice.id, achieved_at=now)

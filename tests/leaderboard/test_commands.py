@@ -12,14 +12,15 @@ from dust.livequery.changes import unnoticed
 from leaderboard.models import Attempt, Entry, RankCount
 from leaderboard.queries.boards import get_top
 from leaderboard.rules import LEVEL_OF_BOARD
-from tests.factories import EntryFactory, create_boards
+from tests.factories import EntryFactory
+from tests.rest import restore_boards
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
 def _boards(db: None) -> None:
-    create_boards()
+    restore_boards()
 
 
 def run(*command: str) -> str:

@@ -7,23 +7,18 @@ from functools import partial
 from typing import Any
 
 import pytest
-from channels.routing import URLRouter
 from django.test import Client
 
 from accounts.models import User
 from accounts.services import bans
-from dust.identity import local_issuer
 from dust.livequery import runner
-from dust.livequery.engine import Engine
-from dust.rest import throttle
 from dust.sockets import consumer
 from leaderboard.models import Entry
-from leaderboard.routing import websocket_urlpatterns
 from leaderboard.services import moderation
-from tests.asyncapi import DescribedPeer
-from tests.factories import EntryFactory, UserFactory, create_boards
-from tests.rest import bearer
-from tests.sockets import Message, running_engine
+from tests.asyncapi import DescribedPeer, Sockets
+from tests.factories import EntryFactory, UserFactory
+from tests.rest import bearer, restore_boards, token
+from tests.sockets import Message, running_engine, whole_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -31,37 +26,13 @@ SOLO_3 = "/ws/leaderboard/solo:3/"
 COOP = "/ws/leaderboard/coop/"
 
 
-class Sockets:
-    """Connects clients, who have everything they are sent checked against the document."""
-
-    def __init__(self) -> None:
-        self.seen: set[str] = set()
-        self._application = URLRouter(websocket_urlpatterns)  # type: ignore[arg-type]
-
-    def connect(self, url: str = SOLO_3, *, token: str | None = None) -> DescribedPeer:
-        subprotocols = [] if token is None else ["dust.v1", f"bearer.{token}"]
-        peer = DescribedPeer(self._application, url, subprotocols=subprotocols)
-        peer.seen = self.seen
-        return peer
-
-
 @pytest.fixture
-async def engine(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Engine]:
-    own = throttle.Limiter(None)
-    monkeypatch.setattr("dust.rest.views.limiter", lambda: own)
-    await runner.run(create_boards)
-    async with running_engine(monkeypatch) as engine:
-        yield engine
-    await asyncio.to_thread(runner.close)
-
-
-@pytest.fixture
-def sockets(engine: Engine) -> Sockets:
-    return Sockets()
-
-
-def token(player: str) -> str:
-    return local_issuer.issue(player, now=datetime.now(UTC), ttl_seconds=60)
+async def sockets(
+    transactional_db: None, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Sockets]:
+    await runner.run(restore_boards)
+    async with whole_server(monkeypatch):
+        yield Sockets(SOLO_3, channel="leaderboard")
 
 
 async def submit(player: str, score: int, *, board: str = "solo:3") -> None:
@@ -211,7 +182,7 @@ class TestMe:
         assert (first["entry"]["rank"], first["entry"]["username"]) == (1, "alice")
         assert second["entry"]["rank"] == 2
 
-    async def test_follows_who_is_signed_in(self, sockets: Sockets) -> None:
+    async def test_plat_a4_follows_who_is_signed_in(self, sockets: Sockets) -> None:
         await submit("alice", 10)
         await submit("bob", 20)
         async with sockets.connect() as peer:

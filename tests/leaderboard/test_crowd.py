@@ -16,7 +16,7 @@ from leaderboard.models import Entry
 from leaderboard.rules import Play, Source
 from leaderboard.services.scores import submit_score
 from tests.dust.livequery.running import CROWD_PATIENCE_SECONDS, AwaitedDoor
-from tests.factories import create_boards
+from tests.rest import restore_boards
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -25,7 +25,7 @@ ISSUER = "https://issuer.test"
 
 @pytest.fixture
 async def engine(transactional_db: None) -> AsyncIterator[Engine]:
-    await runner.run(create_boards)
+    await runner.run(restore_boards)
     engine = Engine()
     await engine.start()
     yield engine

@@ -13,14 +13,15 @@ from dust.livequery.execution import run_query, run_query_alone
 from dust.livequery.registry import Kind, find_function
 from dust.livequery.testing import Watch, assert_live
 from leaderboard.errors import BoardNotFoundError
-from tests.factories import EntryFactory, UserFactory, create_boards, identity_of
+from tests.factories import EntryFactory, UserFactory, identity_of
+from tests.rest import restore_boards
 
 BOARD = {"board": "solo:3"}
 
 
 @pytest.fixture
 def alice(db: None, now: datetime) -> User:
-    create_boards()
+    restore_boards()
     alice = UserFactory.create(username="alice", avatar_url="https://img.example/a")
     EntryFactory.create(board__key="solo:3", user=alice, score=1013, achieved_at=now)
     return alice

@@ -16,14 +16,15 @@ from leaderboard.queries.ranks import get_rank
 from leaderboard.rules import Play, Source, Status
 from leaderboard.services import moderation
 from leaderboard.services.scores import Submission, submit_score
-from tests.factories import UserFactory, create_boards, identity_of
+from tests.factories import UserFactory, identity_of
+from tests.rest import restore_boards
 
 BOARD = "solo:3"
 
 
 @pytest.fixture
 def alice(db: None) -> User:
-    create_boards()
+    restore_boards()
     return UserFactory.create(username="alice")
 
 
@@ -89,7 +90,7 @@ class TestModeration:
             "No longer hidden: not a bot",
             "Deleted: asked for it",
         ]
-        assert {line.object_repr for line in log} == {"alice on solo:3: 1000"}
+        assert {line.object_repr for line in log} == {"1000 on solo:3"}
 
     def test_counts_and_logs_only_what_it_changed(self, entry: Entry, moderator: User) -> None:
         moderation.hide_entries([entry.id], reason="a bot", moderator_id=moderator.id)

@@ -15,7 +15,8 @@ from leaderboard.models import Entry
 from leaderboard.queries import boards
 from leaderboard.queries.boards import Standing
 from leaderboard.rules import LEVEL_OF_BOARD
-from tests.factories import EntryFactory, UserFactory, create_boards, identity_of
+from tests.factories import EntryFactory, UserFactory, identity_of
+from tests.rest import restore_boards
 
 pytestmark = pytest.mark.django_db
 BOARD = "solo:3"
@@ -23,7 +24,7 @@ BOARD = "solo:3"
 
 @pytest.fixture(autouse=True)
 def _boards(db: None) -> None:
-    create_boards()
+    restore_boards()
 
 
 def place(name: str, score: int, when: datetime | None = None, **other: Any) -> User:
@@ -47,7 +48,7 @@ class TestListBoards:
 
 
 class TestGetTop:
-    def test_puts_the_best_first_and_of_equals_the_earlier(self, now: datetime) -> None:
+    def test_d28_puts_the_best_first_and_of_equals_the_earlier(self, now: datetime) -> None:
         place("late", 500, now + timedelta(microseconds=1))
         place("best", 900, now + timedelta(days=1))
         place("early", 500, now)
@@ -66,7 +67,10 @@ class TestGetTop:
 
         assert standing == Standing(
             id=entry.id,
+            board=BOARD,
             rank=1,
+            user_id=user.id,
+            subject="alice",
             username="alice",
             avatar_url="https://img.example/a",
             score=7,

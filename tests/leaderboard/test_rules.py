@@ -31,7 +31,7 @@ class TestBoards:
     @pytest.mark.parametrize(
         "key", ["", "solo", "solo:0", "solo:11", "solo:9999", "solo:03", "COOP"]
     )
-    def test_are_no_others(self, key: str) -> None:
+    def test_d24_are_no_others(self, key: str) -> None:
         with pytest.raises(BoardNotFoundError):
             rules.check_board(key)
 
@@ -84,7 +84,7 @@ class TestCheckPlay:
         ],
     )
     @pytest.mark.parametrize("board", ["solo:3", "coop"])
-    def test_names_the_field_and_the_limit(
+    def test_d24_names_the_field_and_the_limit(
         self, board: str, field: str, value: Any, limit: str
     ) -> None:
         with pytest.raises(InvalidPlayError) as refusal:

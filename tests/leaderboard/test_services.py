@@ -29,9 +29,9 @@ from tests.factories import (
     BoardFactory,
     EntryFactory,
     UserFactory,
-    create_boards,
     identity_of,
 )
+from tests.rest import restore_boards
 
 PLAY = Play(score=1000, accuracy=88.5, level=3, pages_completed=5)
 BOARD = "solo:3"
@@ -40,7 +40,7 @@ OTHER_BOARD = Watch("leaderboard:me", {"board": "solo:4"}, caller=Identity(ISSUE
 
 @pytest.fixture
 def alice(db: None) -> User:
-    create_boards()
+    restore_boards()
     return UserFactory.create(username="alice")
 
 
@@ -167,7 +167,7 @@ class TestSubmitScore:
     ) -> None:
         folded: list[str] = []
         monkeypatch.setattr(scores, "fold_rank_deltas", folded.append)
-        monkeypatch.setattr(scores, "FOLD_EVERY", 4)
+        monkeypatch.setattr(scores, "UPKEEP_EVERY", 4)
 
         with django_capture_on_commit_callbacks(execute=True):
             for score in range(80):
@@ -215,7 +215,7 @@ class TestRankedSources:
 
 @pytest.mark.django_db(transaction=True)
 class TestConcurrentSubmits:
-    def test_leave_the_maximum(self, alice: User, now: datetime) -> None:
+    def test_dust_lb_3_leave_the_maximum(self, alice: User, now: datetime) -> None:
         found = random.Random(1).sample(range(10_000), 100)  # noqa: S311 - the same in every run
 
         def work(score: int) -> Status:

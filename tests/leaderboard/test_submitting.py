@@ -1,5 +1,6 @@
 """REST: results that players submit, and what comes of them."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -15,7 +16,7 @@ from dust.livequery.testing import Watch, assert_live
 from leaderboard import rules
 from leaderboard.errors import InvalidPlayError
 from leaderboard.models import Attempt, Entry
-from tests.rest import BOARDS, PLAY, SOLO_3, get, restore_boards, submit, unspend_limits
+from tests.rest import BOARDS, PLAY, SOLO_3, bearer, get, restore_boards, submit, unspend_limits
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -28,7 +29,7 @@ def _fresh(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 class TestSubmit:
-    def test_creates_an_entry_and_the_player_with_it(self, client: Client) -> None:
+    def test_dust_id_2_creates_an_entry_and_the_player_with_it(self, client: Client) -> None:
         answer = submit(client)
 
         entry = Entry.objects.select_related("user").get()
@@ -50,7 +51,7 @@ class TestSubmit:
         assert (entry.board_id, entry.score, entry.source) == ("solo:3", 1250, "claimed")
         assert (entry.user.issuer, entry.user.subject) == (local_issuer.ISSUER, "alice")
 
-    def test_replaces_a_worse_result(self, client: Client) -> None:
+    def test_dust_lb_2_replaces_a_worse_result(self, client: Client) -> None:
         submit(client)
 
         answer = submit(client, score=1251, accuracy=1)
@@ -62,7 +63,7 @@ class TestSubmit:
         assert Entry.objects.get().accuracy == 1
 
     @pytest.mark.parametrize("score", [1249, 1250, -1])
-    def test_keeps_a_result_that_is_not_beaten(self, client: Client, score: int) -> None:
+    def test_dust_lb_2_keeps_a_result_that_is_not_beaten(self, client: Client, score: int) -> None:
         submit(client)
 
         answer = submit(client, score=score, accuracy=1)
@@ -90,7 +91,7 @@ class TestSubmit:
             ({"accuracy": 100, "pages_completed": 100}, {"accuracy": 100, "pages_completed": 100}),
         ],
     )
-    def test_takes_everything_within_the_limits(
+    def test_dust_lb_1_takes_everything_within_the_limits(
         self, client: Client, sent: dict[str, Any], kept: dict[str, Any]
     ) -> None:
         answer = submit(client, **sent)
@@ -121,7 +122,7 @@ class TestSubmit:
             ("combo", 9, "Unknown"),
         ],
     )
-    def test_names_the_field_and_the_limit_of_what_it_refuses(
+    def test_dust_lb_1_names_the_field_and_the_limit_of_what_it_refuses(
         self, client: Client, field: str, value: Any, limit: str
     ) -> None:
         answer = submit(client, **{field: value})
@@ -130,6 +131,18 @@ class TestSubmit:
         [(named, [message])] = answer.json()["fields"].items()
         assert (named, limit in message) == (field, True)
         assert not Attempt.objects.exists()
+        assert not User.objects.exists()
+
+    @pytest.mark.parametrize("field", ["score", "accuracy"])
+    @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400"])
+    def test_d24_takes_no_number_that_is_not_finite(
+        self, client: Client, field: str, number: str
+    ) -> None:
+        body = json.dumps(PLAY | {field: 0}).replace(f'"{field}": 0', f'"{field}": {number}')
+
+        answer = client.post(f"{SOLO_3}entries/", body, "application/json", headers=bearer("alice"))
+
+        assert answer.status_code == 400
         assert not User.objects.exists()
 
     @pytest.mark.parametrize("field", PLAY)
@@ -153,8 +166,10 @@ class TestSubmit:
     def test_takes_any_level_in_a_team(self, client: Client, level: int) -> None:
         assert submit(client, to=f"{BOARDS}coop/", level=level).status_code == 201
 
-    @pytest.mark.parametrize("board", ["solo:0", "solo:11", "SOLO:3", "solo", "%00", "é" * 100])
-    def test_knows_no_other_boards(self, client: Client, board: str) -> None:
+    @pytest.mark.parametrize(
+        "board", ["solo:0", "solo:11", "solo:9999", "SOLO:3", "solo", "%00", "é" * 100]
+    )
+    def test_d24_knows_no_other_boards(self, client: Client, board: str) -> None:
         answers = [
             submit(client, to=f"{BOARDS}{board}/"),
             get(client, f"{BOARDS}{board}/"),
@@ -229,7 +244,7 @@ class TestSubmitOnce:
 
 
 class TestSubmissionLimit:
-    def test_is_thirty_a_minute(self, client: Client) -> None:
+    def test_dust_lb_4_is_thirty_a_minute(self, client: Client) -> None:
         statuses = [submit(client, score=score).status_code for score in range(30)]
 
         refused = submit(client, score=99)
@@ -247,7 +262,7 @@ class TestSubmissionLimit:
         assert submit(client, to=f"{BOARDS}coop/").status_code == 429
         assert submit(client, "bob").status_code == 201
 
-    def test_is_exact_when_all_come_at_once(self) -> None:
+    def test_dust_lb_4_is_exact_when_all_come_at_once(self) -> None:
         def send(score: int) -> int:
             try:
                 return int(submit(Client(), score=score).status_code)

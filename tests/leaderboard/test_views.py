@@ -99,7 +99,7 @@ class TestTop:
         assert (misplaced.status_code, misplaced.json()["code"]) == (400, "invalid_cursor")
 
     @pytest.mark.parametrize("limit", ["0", "101", "-1", "many", "1.5", "", "1" * 1001])
-    def test_refuses_other_limits(self, client: Client, limit: str) -> None:
+    def test_d24_refuses_other_limits(self, client: Client, limit: str) -> None:
         answer = get(client, f"{SOLO_3}?limit={limit}")
 
         assert answer.status_code == 400

@@ -1,19 +1,25 @@
 """Live functions over the test models, of each kind and access."""
 
+import logging
+import math
 import os
 import signal
 import threading
-from datetime import datetime
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
+from django.db import connection
 from django.db.models import Sum
 
 from dust.errors import ForbiddenError
 from dust.livequery.actions import ActionContext
+from dust.livequery.capture import reading
 from dust.livequery.context import MutationContext, QueryContext
 from dust.livequery.errors import WriteConflictError
+from dust.livequery.pagination import Page, PaginationOpts
 from dust.livequery.registry import (
     Lease,
     action,
@@ -23,8 +29,11 @@ from dust.livequery.registry import (
     mutation,
     query,
 )
+from dust.livequery.shapes import Millis
 from dust.livequery.transactions import Isolation
 from tests.livequery_app.models import Entry, Player, Team
+
+Int64 = Annotated[int, msgspec.Meta(extra={"int64": True})]
 
 
 class NoArgs(msgspec.Struct, forbid_unknown_fields=True):
@@ -68,6 +77,18 @@ def mine(ctx: QueryContext, args: NoArgs) -> list[Member]:
     return [Member(entry.player.name, entry.score) for entry in entries.order_by("pk")]
 
 
+class PageArgs(msgspec.Struct, forbid_unknown_fields=True, rename="camel"):
+    name: str
+    pagination_opts: PaginationOpts
+
+
+@query("test:page")
+def page(ctx: QueryContext, args: PageArgs) -> Page[int]:
+    """Show a board's scores a page at a time, best first."""
+    entries = Entry.objects.filter(board=args.name).order_by("-score")
+    return ctx.paginate(entries, args.pagination_opts).map(lambda entry: entry.score)
+
+
 @query("test:draws")
 def draws(ctx: QueryContext, args: TeamArgs) -> list[float]:
     return [ctx.random.random(), ctx.random.random()]
@@ -93,6 +114,89 @@ def fails(ctx: QueryContext, args: TeamArgs) -> None:
 @query("test:lies")
 def lies(ctx: QueryContext, args: NoArgs) -> int:
     return "not a number"  # type: ignore[return-value]
+
+
+@query("test:count")
+def count(ctx: QueryContext, args: NoArgs) -> int:
+    return Team.objects.count()
+
+
+@query("test:countMeanwhile")
+def count_meanwhile(ctx: QueryContext, args: TeamArgs) -> int:
+    """Count while somebody else, on another connection, has just added one."""
+    with ThreadPoolExecutor() as others:
+        others.submit(_add_and_hang_up, args.name).result()
+    return Team.objects.count()
+
+
+def _add_and_hang_up(name: str) -> None:
+    Team.objects.create(name=name)
+    connection.close()
+
+
+@query("test:spoil")
+def spoil(ctx: QueryContext, args: NoArgs) -> int:
+    """Break the transaction: PostgreSQL does no more in it after an error of its own."""
+    with reading(Team), connection.cursor() as cursor:
+        cursor.execute("SELECT no_such_column FROM livequery_app_team")
+    return 0
+
+
+class AnythingArgs(msgspec.Struct, forbid_unknown_fields=True):
+    value: Any
+
+
+@query("test:echo")
+def echo(ctx: QueryContext, args: AnythingArgs) -> Any:
+    return args.value
+
+
+@mutation("test:repeat")
+def repeat(ctx: MutationContext, args: AnythingArgs) -> Any:
+    return args.value
+
+
+@action("test:callBack")
+def call_back(ctx: ActionContext, args: AnythingArgs) -> Any:
+    return ctx.run_query("test:echo", {"value": args.value})
+
+
+class Special(msgspec.Struct):
+    """What JSON has no word for, and an int."""
+
+    count: int
+    data: bytes
+    huge: Int64
+    infinite: float
+    zero: float
+
+
+@query("test:special")
+def special(ctx: QueryContext, args: NoArgs) -> Special:
+    return Special(count=5, data=b"\x01\x02\xff", huge=2**53 + 1, infinite=-math.inf, zero=-0.0)
+
+
+@query("test:strange")
+def strange(ctx: QueryContext, args: NoArgs) -> dict[str, int]:
+    """Answer with what is JSON, but no value that Convex clients have."""
+    return {"$count": 1}
+
+
+@query("test:log")
+def log(ctx: QueryContext, args: TeamArgs) -> None:
+    logging.getLogger("app").warning("looked at %s", args.name)
+
+
+@mutation("test:writeStrange")
+def write_strange(ctx: MutationContext, args: TeamArgs) -> dict[str, int]:
+    Team.objects.create(name=args.name)
+    return {"$count": 1}
+
+
+@mutation("test:shout")
+def shout(ctx: MutationContext, args: TeamArgs) -> None:
+    logging.getLogger("app").info("writing %s", args.name)
+    Team.objects.create(name=args.name)
 
 
 @internal_query("test:internal")
@@ -138,6 +242,12 @@ def fail_late(ctx: MutationContext, args: TeamArgs) -> None:
     raise ForbiddenError
 
 
+@mutation("test:refuse")
+def refuse(ctx: MutationContext, args: TeamArgs) -> None:
+    Team.objects.create(name=args.name)
+    raise ForbiddenError(f"No {args.name}.", data={"name": args.name, "left": 3})
+
+
 @action("test:act")
 def act(ctx: ActionContext, args: TeamArgs) -> int:
     ctx.run_mutation("test:addTeam", {"name": args.name})
@@ -151,7 +261,7 @@ class LaterArgs(msgspec.Struct, forbid_unknown_fields=True):
     path: str
     args: dict[str, Any]
     seconds: float = 0
-    at: datetime | None = None
+    at: Millis | None = None
     fails: bool = False
 
 
@@ -160,7 +270,8 @@ def later(ctx: MutationContext, args: LaterArgs) -> str:
     if args.at is None:
         job = ctx.scheduler.run_after(args.seconds, args.path, args.args)
     else:
-        job = ctx.scheduler.run_at(args.at, args.path, args.args)
+        time = datetime.fromtimestamp(args.at / 1000, UTC)
+        job = ctx.scheduler.run_at(time, args.path, args.args)
     if args.fails:
         raise ForbiddenError
     return job
@@ -222,6 +333,24 @@ def hold(ctx: ActionContext, args: NoArgs) -> None:
     """Tell that it has begun, and wait until it may end."""
     begun.set()
     assert may_end.wait(30)
+
+
+_meeting = threading.Barrier(2, timeout=30)
+
+
+@action("test:meet")
+def meet(ctx: ActionContext, args: NoArgs) -> None:
+    """End when another one is there as well."""
+    _meeting.wait()
+
+
+@mutation("test:holdInside")
+def hold_inside(ctx: MutationContext, args: TeamArgs) -> str:
+    """Write, tell that it has begun, and commit when it may."""
+    Team.objects.create(name=args.name)
+    begun.set()
+    assert may_end.wait(30)
+    return args.name
 
 
 class PipeArgs(msgspec.Struct, forbid_unknown_fields=True):

@@ -10,9 +10,12 @@ from dust.livequery.purge import purge
 
 
 class Command(BaseCommand):
-    """Delete what the engine no longer needs."""
+    """Delete what nobody needs any more."""
 
-    help = "Deletes old idempotency records, change rows and jobs that are over."
+    help = (
+        "Deletes old idempotency records, change rows, jobs that are over and expired sessions of "
+        "the admin."
+    )
 
     @override
     def handle(self, *args: Any, **options: Any) -> None:

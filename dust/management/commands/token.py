@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from typing_extensions import override
 
 from dust.identity import local_issuer
-from dust.identity.tokens import is_subject
+from dust.identity.claims import is_subject
 
 
 class Command(BaseCommand):

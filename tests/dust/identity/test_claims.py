@@ -10,8 +10,17 @@ ADA = Identity("https://clerk.example", "user_2abc", {"name": "Ada"})
 
 
 class TestIdentity:
-    def test_is_named_by_issuer_and_subject(self) -> None:
+    def test_plat_a3_is_named_by_issuer_and_subject(self) -> None:
         assert ADA.token_identifier == "https://clerk.example|user_2abc"
+
+    def test_has_a_key_that_is_short_and_its_own(self) -> None:
+        pairs = [("i", "s"), ("i|s", ""), ("is", ""), ("", "is"), ("i" * 255, "s" * 255)]
+
+        keys = {Identity(issuer, subject).key for issuer, subject in pairs}
+
+        assert len(keys) == len(pairs)
+        assert {len(key) for key in keys} == {32}
+        assert Identity("i", "s", {"name": "Ada"}).key == Identity("i", "s").key
 
     def test_equals_another_with_the_same_claims(self) -> None:
         same = Identity("https://clerk.example", "user_2abc", {"name": "Ada"})
@@ -21,7 +30,7 @@ class TestIdentity:
         assert renamed != ADA
         assert hash(ADA) == hash(renamed)
 
-    def test_shows_standard_claims_by_their_usual_names(self) -> None:
+    def test_plat_a3_shows_standard_claims_by_their_usual_names(self) -> None:
         claims = {
             "name": "Ada",
             "given_name": "Ada",
@@ -53,7 +62,7 @@ class TestIdentity:
             "org_role": "admin",
         }
 
-    def test_lets_no_claim_pass_for_who_it_is(self) -> None:
+    def test_dust_id_1_lets_no_claim_pass_for_who_it_is(self) -> None:
         claims = {"tokenIdentifier": "x|y", "issuer": "x", "subject": "y"}
 
         assert Identity("i", "s", claims).attributes == {

@@ -36,7 +36,7 @@ LIFETIME = timedelta(seconds=LIFETIME_SECONDS)
 
 
 class TestUnknownKey:
-    def test_is_looked_for_again_after_the_cooldown(
+    def test_plat_a2_is_looked_for_again_after_the_cooldown(
         self, provider: FakeProvider, verifier: Verifier, now: datetime
     ) -> None:
         verifier.verify(provider.token(now), now=now)
@@ -85,7 +85,7 @@ class TestUnknownKey:
 
 
 class TestOutage:
-    def test_leaves_known_keys_working_for_as_long_as_it_lasts(
+    def test_plat_a2_leaves_known_keys_working_for_as_long_as_it_lasts(
         self, provider: FakeProvider, verifier: Verifier, now: datetime
     ) -> None:
         verifier.verify(provider.token(now), now=now)

@@ -27,7 +27,7 @@ class TestClerk:
             " https://happy-fox-42.clerk.accounts.dev/ ",
         ],
     )
-    def test_is_named_as_clerk_names_it_in_tokens(self, domain: str) -> None:
+    def test_plat_a1_is_named_as_clerk_names_it_in_tokens(self, domain: str) -> None:
         assert clerk(domain) == Provider("https://happy-fox-42.clerk.accounts.dev", "convex")
 
     @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ class TestSettings:
     ) -> None:
         assert self._settings(environment, tmp_path, monkeypatch)["LOCAL_ISSUER"] is is_on
 
-    def test_put_clerk_first(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_plat_a1_put_clerk_first(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         environment = {
             "CLERK_JWT_ISSUER_DOMAIN": "clerk.example",
             "AUTH_PROVIDERS": json.dumps([OIDC]),

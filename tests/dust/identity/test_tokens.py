@@ -44,7 +44,7 @@ def claims_of(now: datetime, **changes: Any) -> dict[str, Any]:
 
 class TestVerify:
     @pytest.mark.parametrize("key", [RS, ES, ED], ids=lambda key: key.algorithm)
-    def test_accepts_a_good_token(
+    def test_plat_a2_accepts_a_good_token(
         self, provider: FakeProvider, verifier: Verifier, now: datetime, key: SigningKey
     ) -> None:
         provider.keys = [RS, ES, ED]
@@ -55,7 +55,7 @@ class TestVerify:
         assert identity.expires_at == now + timedelta(seconds=60)
 
     @pytest.mark.parametrize("kind", BAD)
-    def test_refuses(
+    def test_plat_a2_refuses(
         self, provider: FakeProvider, verifier: Verifier, now: datetime, kind: str
     ) -> None:
         token = BAD[kind](provider, now)
@@ -91,7 +91,7 @@ class TestVerify:
             with_claims(sub="auth0|5f7c8ec7c33c6c004bbafe82"),
         ],
     )
-    def test_accepts_the_last_of_what_is_allowed(
+    def test_plat_a2_accepts_the_last_of_what_is_allowed(
         self, provider: FakeProvider, verifier: Verifier, now: datetime, forge: Forge
     ) -> None:
         assert verifier.verify(forge(provider, now), now=now).issuer == provider.issuer
@@ -132,7 +132,7 @@ class TestVerify:
 
 
 class TestProviders:
-    def test_are_told_apart_by_issuer_and_audience(
+    def test_plat_a1_are_told_apart_by_issuer_and_audience(
         self, provider: FakeProvider, now: datetime
     ) -> None:
         first = custom("https://own.example", RS, audience="one")
@@ -143,7 +143,7 @@ class TestProviders:
 
         assert identity.issuer == "https://own.example"
 
-    def test_the_first_that_fits_decides(self, now: datetime) -> None:
+    def test_plat_a1_the_first_that_fits_decides(self, now: datetime) -> None:
         first = custom("https://own.example", STRANGER)
         second = custom("https://own.example", RS)
 
@@ -156,7 +156,7 @@ class TestProviders:
         assert accepts(verifier, RS.sign(claims_of(now, aud=["a", "b"])), now)
         assert accepts(verifier, RS.sign(claims_of(now)), now)
 
-    def test_take_their_own_algorithm_only(self, now: datetime) -> None:
+    def test_plat_a1_take_their_own_algorithm_only(self, now: datetime) -> None:
         verifier = trusting(custom("https://own.example", RS, ES))
 
         with pytest.raises(InvalidTokenError, match="algorithm"):
@@ -170,7 +170,7 @@ class TestProviders:
         with pytest.raises(InvalidTokenError, match="unknown key"):
             trusting(custom("https://own.example", RS, STRANGER)).verify(token, now=now)
 
-    def test_custom_ones_give_nested_claims_by_their_path(self, now: datetime) -> None:
+    def test_plat_a3_custom_ones_give_nested_claims_by_their_path(self, now: datetime) -> None:
         verifier = trusting(custom("https://own.example", RS))
         nested = {"name": "Ada", "properties": {"id": 7, "team": {"name": "A"}, "tags": ["x"]}}
 

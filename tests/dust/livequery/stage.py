@@ -1,6 +1,7 @@
 """A live set on a make-believe database: functions, a store, and cycles moved on by hand."""
 
 import itertools
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,6 +41,10 @@ class Person:
     subject: str
     issuer: str = "test"
     claims: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    @property
+    def key(self) -> str:
+        return self.subject
 
 
 ALICE, BOB = Person("alice"), Person("bob")
@@ -94,6 +99,7 @@ class Stage:
 
     def cycle(self, *, slow: bool = False) -> Plan:
         plan = self.live.begin()
+        plan.snapshot_at = time.perf_counter()
         self.live.choose(plan, slow=slow)
         self.finish(plan, dict(self.store))
         return plan

@@ -15,7 +15,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from dust.livequery import catchup
 from dust.livequery.catchup import TRUSTED_SILENCE, ChangeReader, Snapshot
 from dust.livequery.changes import Commit
-from dust.livequery.clock import process_clock
+from dust.livequery.clock import Clock, process_clock
 from dust.livequery.models import Change
 from dust.livequery.purge import CHANGES_KEPT
 from dust.livequery.readset import EVERY_TABLE, TableWrite
@@ -272,7 +272,10 @@ class TestMarkApplied:
 
         assert reader.mark_applied(commits) == commits[:1]
 
-    def test_lifts_this_processs_clock_above_the_commit(self, reader: ChangeReader) -> None:
+    def test_lifts_this_processs_clock_above_the_commit(
+        self, reader: ChangeReader, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("dust.livequery.clock._clock", Clock())  # one without a reserve
         ahead = process_clock().issue() + 10**9
 
         reader.mark_applied([Commit("alice", 1, ahead, WRITES)])

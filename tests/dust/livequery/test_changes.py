@@ -205,7 +205,7 @@ class TestEverything:
 
     @isolate_apps("tests.livequery_app")
     def test_is_written_by_a_migration_and_nothing_else(self, heard: list[Commit]) -> None:
-        class Extra(models.Model):  # noqa: DJ008 - nobody looks at it
+        class Extra(models.Model):
             class Meta:
                 app_label = "livequery_app"
 

@@ -100,7 +100,7 @@ class TestKeyFields:
 
     @isolate_apps("tests.livequery_app")
     def test_are_in_any_kind_of_index(self) -> None:
-        class Indexed(models.Model):  # noqa: DJ008 - nobody looks at it
+        class Indexed(models.Model):
             free = models.IntegerField()
             together = models.IntegerField()
             named = models.IntegerField()

@@ -7,8 +7,9 @@ import msgspec
 import pytest
 from django.db import connection
 
-from dust.errors import ForbiddenError
+from dust.errors import ForbiddenError, RateLimitedError
 from dust.identity import Identity
+from dust.limits import Limit
 from dust.livequery.capture import reading
 from dust.livequery.context import SIGNED_IN, SUBJECT, QueryContext
 from dust.livequery.errors import InvalidArgumentsError, UnknownFunctionError
@@ -21,9 +22,12 @@ from dust.livequery.execution import (
     run_query_alone,
 )
 from dust.livequery.registry import FunctionSpec, Kind, find_function, query
+from dust.livequery.shapes import AnyArgs
 from dust.livequery.transactions import snapshot
-from tests.livequery_app.functions import NoArgs
+from dust.livequery.writing import RequestKey
+from tests.livequery_app.functions import NoArgs, TeamArgs
 from tests.livequery_app.models import Team
+from tests.rest import unspend_limits
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -113,6 +117,77 @@ class TestArguments:
 
         assert spec.parse({"name": "a", "points": 5.0}) == spec.parse({"name": "a", "points": 5})
 
+    @pytest.mark.parametrize("huge", [2.0**63, -1e30, 1e308])
+    def test_takes_no_integer_beyond_64_bits(self, huge: float) -> None:
+        whole = find_function("test:increment", kind=Kind.MUTATION)
+        real: Any = find_function("test:echo", kind=Kind.QUERY)
+
+        with pytest.raises(InvalidArgumentsError, match="points"):
+            whole.parse({"name": "a", "points": huge})
+        assert repr(real.parse({"value": [huge]}).value) == repr([huge])
+
+    def test_takes_a_negative_zero_for_what_the_type_has(self) -> None:
+        whole: Any = find_function("test:increment", kind=Kind.MUTATION)
+        real: Any = find_function("test:echo", kind=Kind.QUERY)
+
+        assert repr(whole.parse({"name": "a", "points": -0.0}).points) == "0"
+        assert repr(real.parse({"value": -0.0}).value) == "-0.0"
+
+    def test_are_ignored_by_a_function_that_takes_any(self) -> None:
+        spec = FunctionSpec("test:any", Kind.QUERY, lambda _ctx, _args: 1, AnyArgs, int)
+
+        assert spec.parse({"deep": {"er": [1]}, "n": 0.5}) == spec.parse({}) == AnyArgs()
+
+
+class TestLimit:
+    LIMITED = FunctionSpec(
+        "test:limited",
+        Kind.MUTATION,
+        lambda _ctx, args: Team.objects.create(name=f"{args.name} {Team.objects.count()}").name,
+        TeamArgs,
+        str,
+        limit=Limit("test.limited", 2, 60),
+    )
+
+    def call(self, caller: Identity | None = ALICE, key: str | None = None, **args: Any) -> Any:
+        request = None if key is None else RequestKey("a session", key, "the same")
+        return run_mutation(self.LIMITED, {"name": "red"} | args, caller, request).value
+
+    def test_is_everybodys_own(self) -> None:
+        names = [self.call() for _ in range(2)]
+
+        with pytest.raises(RateLimitedError):
+            self.call()
+
+        assert names == ["red 0", "red 1"]
+        assert self.call(Identity(ALICE.issuer, "bob")) == "red 2"
+        assert self.call(Identity("https://other.test", ALICE.subject)) == "red 3"
+
+    def test_is_not_spent_by_a_repeated_request_nor_by_what_does_not_fit(self) -> None:
+        first = self.call(key="1")
+
+        assert [self.call(key="1") for _ in range(3)] == [first] * 3
+        with pytest.raises(InvalidArgumentsError):
+            self.call(name=7)
+        assert self.call() == "red 1"
+        with pytest.raises(RateLimitedError):
+            self.call()
+
+    def test_does_not_use_up_the_key_of_a_request_it_refuses(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for _ in range(2):
+            self.call()
+        with pytest.raises(RateLimitedError):
+            self.call(key="1")
+        unspend_limits(monkeypatch)
+
+        assert self.call(key="1") == "red 2"
+
+    def test_is_nobodys(self) -> None:
+        """Whoever is nobody is told apart from others by nothing: the function refuses them."""
+        assert [self.call(None) for _ in range(3)] == ["red 0", "red 1", "red 2"]
+
 
 class TestRunQuery:
     def test_refuses_a_result_of_another_type_than_declared(self) -> None:
@@ -195,6 +270,7 @@ class TestWhatIsReadOfTheCaller:
             (lambda ctx, _: ctx.identity is None, {SIGNED_IN}),
             (lambda ctx, _: ctx.identity.subject, {SIGNED_IN, SUBJECT}),
             (lambda ctx, _: ctx.identity.issuer, {SIGNED_IN, SUBJECT}),
+            (lambda ctx, _: ctx.identity.key, {SIGNED_IN, SUBJECT}),
             (lambda ctx, _: ctx.identity.claims["role"], {SIGNED_IN, "claim:role"}),
             (lambda ctx, _: ctx.identity.claims.get("none"), {SIGNED_IN, "claim:none"}),
             (lambda ctx, _: "none" in ctx.identity.claims, {SIGNED_IN, "claim:none"}),

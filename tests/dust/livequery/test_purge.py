@@ -2,6 +2,7 @@ from datetime import UTC, datetime, timedelta
 from io import StringIO
 
 import pytest
+from django.contrib.sessions.models import Session
 from django.core.management import call_command
 
 from dust.livequery import changes, crons, purge
@@ -39,6 +40,11 @@ def make_job(*, over: datetime | None, state: JobState = JobState.SUCCESS) -> Jo
     )
 
 
+def make_session(key: str, *, until: datetime) -> Session:
+    """Return one of the admin's."""
+    return Session.objects.create(session_key=key, session_data="", expire_date=until)
+
+
 class TestPurge:
     def test_plat_j2_deletes_what_has_served_its_time_and_nothing_else(self, now: datetime) -> None:
         make_change(1, at=now - CHANGES_KEPT - MOMENT)
@@ -49,18 +55,22 @@ class TestPurge:
             make_job(over=now - JOBS_KEPT - MOMENT, state=state)
         young_job = make_job(over=now - JOBS_KEPT)
         pending_job = make_job(over=None, state=JobState.PENDING)
+        make_session("old", until=now - MOMENT)
+        young_session = make_session("young", until=now)
 
         report = purge.purge(now=now)
 
-        assert report == PurgeReport(deleted=5, may_go_on=False)
+        assert report == PurgeReport(deleted=6, may_go_on=False)
         assert kept_changes() == [young_change]
         assert list(Request.objects.all()) == [young_request]
         assert set(Job.objects.all()) == {young_job, pending_job}
+        assert list(Session.objects.all()) == [young_session]
 
     def test_is_not_noticed_by_the_engine(self, now: datetime) -> None:
         make_change(1, at=LONG_AGO)
         make_request("old", at=LONG_AGO)
         make_job(over=LONG_AGO)
+        make_session("old", until=LONG_AGO)
         noticed: list[changes.Commit] = []
         stop = changes.on_commit(noticed.append)
 
@@ -69,6 +79,7 @@ class TestPurge:
 
         assert noticed == []
         assert kept_changes() == []
+        assert not Session.objects.exists()
 
 
 class TestPurgeCron:
@@ -89,6 +100,13 @@ class TestPurgeCron:
 
         assert count == runs
         assert Job.objects.filter(completed_at=LONG_AGO).count() == 0
+
+    def test_takes_expired_sessions_too(self, now: datetime) -> None:
+        make_session("old", until=now - MOMENT)
+
+        run_jobs(now=now)
+
+        assert not Session.objects.exists()
 
     def test_is_due_every_ten_minutes(self, now: datetime) -> None:
 
@@ -113,10 +131,11 @@ class TestPurgeCommand:
         monkeypatch.setattr(purge, "_BATCH", 2)
         for seq in range(5):
             make_change(seq, at=LONG_AGO)
+        make_session("old", until=LONG_AGO)
         young = make_change(9, at=datetime.now(UTC))
         printed = StringIO()
 
         call_command("purge", stdout=printed)
 
-        assert printed.getvalue() == "rows deleted: 5\n"
+        assert printed.getvalue() == "rows deleted: 6\n"
         assert kept_changes() == [young]

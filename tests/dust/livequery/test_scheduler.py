@@ -20,6 +20,7 @@ from dust.livequery.execution import run_mutation
 from dust.livequery.models import Job, JobState
 from dust.livequery.registry import Kind, find_function
 from dust.livequery.scheduler import Scheduler, cancel, schedule
+from dust.livequery.shapes import milliseconds
 from dust.livequery.testing import run_jobs
 from tests.livequery_app.models import Team
 
@@ -178,7 +179,7 @@ class TestInAMutation:
         assert timedelta(seconds=90) <= passed < timedelta(seconds=120)
 
     def test_schedules_at_a_time(self, now: datetime) -> None:
-        mutate("test:later", path="test:note", args={"name": "red"}, at=now.isoformat())
+        mutate("test:later", path="test:note", args={"name": "red"}, at=milliseconds(now))
 
         assert Job.objects.get().scheduled_at == now
 

@@ -27,7 +27,7 @@ def at(text: str) -> datetime:
 
 
 class TestEvery:
-    def test_is_due_at_once_and_then_keeps_its_pace(self) -> None:
+    def test_plat_j3_is_due_at_once_and_then_keeps_its_pace(self) -> None:
         start = at("2026-03-14 15:09:26")
         every = Every(minutes=10)
 
@@ -65,11 +65,11 @@ class TestCrontab:
             (monthly(31, 12, 30), "2026-03-31 12:30", "2026-05-31 12:30"),
         ],
     )
-    def test_is_due_as_its_line_says(self, when: Crontab, now: str, following: str) -> None:
+    def test_plat_j3_is_due_as_its_line_says(self, when: Crontab, now: str, following: str) -> None:
         assert when.first(now=at(now)) == at(following)
         assert when.following(at(now), now=at(now)) == at(following)
 
-    def test_means_utc_whatever_the_clock_shows(self) -> None:
+    def test_plat_j3_means_utc_whatever_the_clock_shows(self) -> None:
         now = at("2026-03-14 02:00").astimezone(timezone(timedelta(hours=9)))
 
         assert Crontab("0 3 * * *").first(now=now) == at("2026-03-14 03:00")

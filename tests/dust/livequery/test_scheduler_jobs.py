@@ -19,6 +19,7 @@ from dust.livequery.registry import Kind, find_function
 from dust.livequery.scheduler import schedule
 from dust.livequery.testing import run_jobs
 from dust.livequery.worker import run_mutation_job
+from dust.livequery.writing import Phases
 from tests.dust.livequery.running import PATIENCE_SECONDS
 from tests.dust.livequery.writers import IS_POSTGRESQL
 from tests.livequery_app.models import Team
@@ -287,7 +288,7 @@ if IS_POSTGRESQL:
 
                 spec = find_function(slow.path, kind=Kind.MUTATION, internal=True)
                 try:
-                    run_mutation(spec, slow.args, None, now=now, before=before)
+                    run_mutation(spec, slow.args, None, now=now, phases=Phases(begun=before))
                 finally:
                     connections.close_all()
 
@@ -319,7 +320,7 @@ if IS_POSTGRESQL:
 
                 spec = find_function(mine.path, kind=Kind.MUTATION)
                 try:
-                    run_mutation(spec, mine.args, None, now=now, before=before)
+                    run_mutation(spec, mine.args, None, now=now, phases=Phases(begun=before))
                 finally:
                     connections.close_all()
 

@@ -18,12 +18,25 @@ def post(path: str, size: int) -> Any:
 
 
 class TestLimit:
-    @pytest.mark.parametrize("path", ["/", "/api/v1/me/", "/x/api/v1/ingest/", "/api/v1/ingest"])
+    @pytest.mark.parametrize(
+        "path",
+        [
+            "/",
+            "/api/v1/me/",
+            "/x/api/v1/ingest/",
+            "/api/v1/ingest",
+            "/api/v1/sessions/x/",
+            "/api/v1/sessions/x/y/events/",
+        ],
+    )
     def test_is_the_usual_one_nearly_everywhere(self, path: str) -> None:
         assert limit_for(path) == USUAL
 
-    def test_is_larger_where_documents_come_in(self) -> None:
-        assert limit_for(f"{INGEST}pages/x/") == 16 * 1024 * 1024
+    @pytest.mark.parametrize(
+        "path", [f"{INGEST}pages/x/", "/api/v1/sessions/x/events/", "/admin/archives/level/import/"]
+    )
+    def test_is_larger_where_much_comes_in(self, path: str) -> None:
+        assert limit_for(path) == 16 * 1024 * 1024
 
 
 class TestReadBody:

@@ -1,14 +1,16 @@
 """What is read as JSON, and what is refused."""
 
+import math
 from io import BytesIO
 
 import pytest
+from django.conf import settings
 from rest_framework.exceptions import NotAcceptable
 from rest_framework.request import Request
 from rest_framework.test import APIRequestFactory
 
-from dust.rest.errors import MalformedJsonError
-from dust.rest.formats import JsonOnly, JsonParser, JsonRenderer
+from dust.rest.errors import BodyTooLargeError, MalformedJsonError
+from dust.rest.formats import BatchParser, JsonOnly, JsonParser, JsonRenderer
 
 
 def parse(body: bytes) -> object:
@@ -60,9 +62,49 @@ class TestJsonParser:
         with pytest.raises(MalformedJsonError):
             parse(body)
 
-    def test_says_which_rule_the_body_broke(self) -> None:
-        with pytest.raises(MalformedJsonError, match="one name twice"):
-            parse(b'{"score": 1, "score": 2}')
+    @pytest.mark.parametrize(
+        ("body", "sentence"),
+        [
+            (b'{"score": 1, "score": 2}', "The body gives one name twice."),
+            (rb'"\u0000"', "A text holds a NUL."),
+            (rb'"\udc00"', "A text holds half of a surrogate pair."),
+            (b"[-Infinity]", "-Infinity is not JSON."),
+        ],
+    )
+    def test_says_which_rule_the_body_broke(self, body: bytes, sentence: str) -> None:
+        with pytest.raises(MalformedJsonError, match=f"^{sentence}$"):
+            parse(body)
+
+
+class TestBatchParser:
+    @pytest.mark.parametrize(
+        ("body", "value"),
+        [
+            (b'{"a": [1, 1250.0, true]}', {"a": [1, 1250.0, True]}),
+            (b'{"a": [1e999, -1e999, Infinity]}', {"a": [math.inf, -math.inf, math.inf]}),
+            (b'{"a": ' + b"9" * 5000 + b"}", {"a": math.inf}),
+            (rb'{"a": {"\u0000": "\ud800"}}', {"a": {"\0": "\ud800"}}),
+        ],
+    )
+    def test_reads_also_what_nothing_can_keep(self, body: bytes, value: object) -> None:
+        assert BatchParser().parse(BytesIO(body)) == value
+
+    @pytest.mark.parametrize(
+        "body", [b"{", b'{"a": [{"b": 1, "b": 2}]}', rb'{"\ud800": 1}', b'"\xff"', b"[" * 100_000]
+    )
+    def test_reads_no_more_than_that(self, body: bytes) -> None:
+        with pytest.raises(MalformedJsonError):
+            BatchParser().parse(BytesIO(body))
+
+    @pytest.mark.parametrize("escape", [rb"\u00e9", rb"\n", rb"\/", rb"\\", rb"\""])
+    def test_counts_an_escape_as_one_byte(self, escape: bytes) -> None:
+        most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE - 2
+
+        text = BatchParser().parse(BytesIO(b'"%b"' % (escape * most)))
+        with pytest.raises(BodyTooLargeError):
+            BatchParser().parse(BytesIO(b'"%b"' % (escape * most + b"x")))
+
+        assert len(text) == most
 
 
 class TestJsonRenderer:

@@ -10,11 +10,11 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from dust.identity import Identity, InvalidTokenError
+from dust.limits import Limit
 from dust.rest.auth import Anybody, IsSignedIn, identity_of
 from dust.rest.operations import Operation
 from dust.rest.pages import page, page_of
 from dust.rest.serializers import Shape, WholeNumber
-from dust.rest.throttle import Limit
 from dust.rest.views import Answer, RestViewSet
 
 ISSUER = "https://issuer.test"

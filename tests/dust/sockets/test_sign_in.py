@@ -76,7 +76,7 @@ class TestSignIn:
             (RuntimeError("boom"), "server_error"),
         ],
     )
-    async def test_that_fails_changes_nothing(
+    async def test_plat_a2_that_fails_changes_nothing(
         self,
         engine: MakeBelieveEngine,
         connect: Connect,
@@ -165,7 +165,7 @@ class TestWhileATokenIsVerified:
 
 
 class TestExpiry:
-    async def test_signs_out_and_says_so(
+    async def test_plat_a4_signs_out_and_says_so(
         self, engine: MakeBelieveEngine, connect: Connect, verification: Verification
     ) -> None:
         verification.decide(alice(seconds_left=-LEEWAY_SECONDS))
@@ -178,7 +178,7 @@ class TestExpiry:
         assert said == [WELCOME, error, GOODBYE]
         assert engine.connections[0].caller is None
 
-    async def test_is_put_off_by_a_fresher_token(
+    async def test_plat_a4_is_put_off_by_a_fresher_token(
         self, engine: MakeBelieveEngine, connect: Connect, verification: Verification
     ) -> None:
         verification.decide(alice(seconds_left=60))

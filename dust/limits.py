@@ -1,4 +1,4 @@
-"""Rate limits that are exact however many requests come at once, and in however many processes.
+"""Rate limits that are exact however much comes at once, by every door, to however many processes.
 
 A limit is a moving window: no stretch of its length ever holds more than its amount. The windows
 are in Redis, through ``limits``; without Redis there is one process, whose memory holds them.
@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from typing import TypeVar
 
 from django.conf import settings
 from limits import RateLimitItemPerSecond
@@ -22,6 +23,8 @@ from prometheus_client import Counter
 from dust.errors import RateLimitedError
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 REDIS_PATIENCE_SECONDS = 0.25
 REDIS_PAUSE_SECONDS = 5.0
@@ -142,3 +145,28 @@ class Limiter:
 def limiter() -> Limiter:
     """Return this process's limiter."""
     return Limiter(RedisWindows(settings.REDIS_URL) if settings.REDIS_URL else None)
+
+
+def spend(limit: Limit, who: str) -> None:
+    """Take one use of the limit for whoever that is, by the ``key`` of their identity.
+
+    :raises RateLimitedError: if none is left; it says when there will be one.
+    """
+    limiter().spend(limit, who)
+
+
+def limited(work: Callable[[], T], limit: Limit, who: str) -> Callable[[], T]:
+    """Return the work, which takes one use of the limit when it is first tried, and no other.
+
+    :raises RateLimitedError: when it is tried, if none is left.
+    """
+    is_spent = False
+
+    def limited_work() -> T:
+        nonlocal is_spent
+        if not is_spent:
+            spend(limit, who)
+            is_spent = True
+        return work()
+
+    return limited_work

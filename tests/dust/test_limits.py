@@ -5,18 +5,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import count
 
 import pytest
 from limits.errors import StorageError
 
 from dust.errors import RateLimitedError
-from dust.rest.throttle import (
+from dust.limits import (
     REDIS_PAUSE_SECONDS,
     Limit,
     Limiter,
     MemoryWindows,
     RedisWindows,
+    limited,
     limiter,
 )
 from tests.servers import start_valkey
@@ -156,6 +158,25 @@ class TestLimiter:
             clock.now += REDIS_PAUSE_SECONDS
             limiter.spend(THREE, "alice")
             assert len(caplog.records) == 1
+
+
+class TestLimited:
+    def test_spends_once_however_often_it_is_tried(self) -> None:
+        work = limited(lambda: "done", THREE, "alice")
+
+        assert [work() for _ in range(5)] == ["done"] * 5
+        for _ in range(2):
+            limited(lambda: "done", THREE, "alice")()
+        with pytest.raises(RateLimitedError):
+            limited(lambda: "done", THREE, "alice")()
+
+    def test_spends_before_it_works(self) -> None:
+        done = []
+        for _ in range(4):
+            with suppress(RateLimitedError):
+                limited(lambda: done.append("done"), THREE, "alice")()
+
+        assert done == ["done"] * 3
 
 
 class TestTheLimiterOfThisProcess:
