@@ -90,6 +90,10 @@ class MakeBelieveFrames:
         except StopIteration as parsed:
             self._peer.take_text(parsed.value.data.decode())
 
+    def drop(self) -> None:
+        """Lose what the peer has not taken, as a connection does that breaks."""
+        self._buffer.clear()
+
     def flush(self) -> None:
         if not self._peer.is_reading:
             return

@@ -263,6 +263,7 @@ class SyncConsumer(AsyncConsumer):
                 self._ping_in(PING_SECONDS)
             return
         self._pings_missed = 0
+        self._room.set()  # nobody tells of what was dropped with the connection
         left = self._last_sent + PING_SECONDS - self._loop.time()
         if left <= 0:
             self._send(_PING)

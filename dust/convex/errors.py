@@ -68,10 +68,9 @@ def describe(error: DustError, *, request_id: str | None = None) -> tuple[str, A
             return _redacted(error.request_id), UNSET
         case _ if is_defect(error):
             return _redacted(request_id or new_request_id()), UNSET
-        case UnknownFunctionError(kind=None):
-            sentence = f"Could not find function for '{error.path}'. Did you forget to deploy it?"
-            return sentence, UNSET
-        case UnknownFunctionError():
+        case UnknownFunctionError(kind=str()):
+            # Without the kind, which tools leave open, it must not be said so: by these words they
+            # would know Convex itself, and ask it for a list of all functions.
             return f"Could not find public function for '{error.path}'.", UNSET
         case InvalidArgumentsError():
             return f"ArgumentValidationError: {error.message}", UNSET

@@ -25,7 +25,7 @@ class TestUsers:
     def test_are_known_by_the_subject_of_their_token(self, tmp_path: Path) -> None:
         report = import_rows(tmp_path, users=[exported.user("ada"), exported.user("bob")])
 
-        assert report.lines[0] == "users: 2 added, 0 there already, 0 refused"
+        assert report.lines[0] == "users: 2 taken, 0 there already, 0 refused"
         assert ask("users:current", caller=ada)["username"] == "ada"
         shown = ask("users:getByClerkId", {"clerkId": "user_bob"}, caller=ada)
         assert shown["avatarUrl"] == "https://img.clerk.com/bob"
@@ -57,7 +57,7 @@ class TestUsers:
 
         report = import_rows(tmp_path, users=[exported.user("ada")])
 
-        assert report.lines[0] == "users: 0 added, 1 there already, 0 refused"
+        assert report.lines[0] == "users: 0 taken, 1 there already, 0 refused"
         assert (one().id, one().username, one().created_at) == (here.id, "Countess", now)
 
     def test_are_made_once_however_often_they_are_in_the_file(self, tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ class TestUsers:
 
         report = import_rows(tmp_path, users=twice)
 
-        assert report.lines[0] == "users: 1 added, 1 there already, 0 refused"
+        assert report.lines[0] == "users: 1 taken, 1 there already, 0 refused"
         assert one().username == "ada"
 
     def test_whose_key_is_taken_get_another(self, tmp_path: Path) -> None:
@@ -73,7 +73,7 @@ class TestUsers:
 
         report = import_rows(tmp_path, users=[exported.user("ada", clerkId="user_eve")])
 
-        assert report.lines[0] == "users: 1 added, 0 there already, 0 refused"
+        assert report.lines[0] == "users: 1 taken, 0 there already, 0 refused"
         assert one(subject="user_eve").id != one(subject="user_ada").id
 
     @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ class TestContent:
 
         assert report.error == ""
         assert {counts(report, name) for name in ("pages", "levels", "pageVariants")} == {
-            "1 added, 0 there already, 0 refused"
+            "1 taken, 0 there already, 0 refused"
         }
         assert [kind.objects.count() for kind in (Page, Level, PageVariant, CachedContent)] == [
             *(1, 1, 1, 1)
@@ -116,7 +116,7 @@ class TestContent:
 
         report = import_rows(tmp_path, **tables)
 
-        assert counts(report, "pageVariants") == "0 added, 2 there already, 0 refused"
+        assert counts(report, "pageVariants") == "0 taken, 2 there already, 0 refused"
         assert rows() == before
 
     @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
@@ -134,7 +134,7 @@ class TestContent:
 
         report = import_rows(tmp_path, pages=[page(title="Rebuilt")])
 
-        assert counts(report, "pages") == "1 added, 0 there already, 0 refused"
+        assert counts(report, "pages") == "1 taken, 0 there already, 0 refused"
         assert Page.objects.get().title == "Rebuilt"
 
     def test_that_was_written_here_stays(self, tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ class TestContent:
 
         report = import_rows(tmp_path, pages=[page(title="Theirs")])
 
-        assert counts(report, "pages") == "0 added, 1 there already, 0 refused"
+        assert counts(report, "pages") == "0 taken, 1 there already, 0 refused"
         assert Page.objects.get().title == "Ours"
 
     def test_reaches_whoever_watches(self, tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ class TestArchives:
             tmp_path, gameSessions=[exported.session()], archives=[exported.archive()]
         )
 
-        assert counts(report, "archives") == "1 added, 0 there already, 0 refused"
+        assert counts(report, "archives") == "1 taken, 0 there already, 0 refused"
         (shown,) = ask("archives:getUserArchive", caller=ada)
         expected = exported.archive()
         same = ("userId", "items", "totalItems", "correctItems", "savedAt")
@@ -239,7 +239,7 @@ class TestArchives:
         import_rows(tmp_path, **tables)
         again = import_rows(tmp_path, **tables)
 
-        assert counts(again, "archives") == "0 added, 2 there already, 0 refused"
+        assert counts(again, "archives") == "0 taken, 2 there already, 0 refused"
         (shown,) = ask("archives:getUserArchive", caller=ada)
         assert (shown["totalItems"], shown["savedAt"]) == (1, int(MADE_AT + HOUR))
 

@@ -63,7 +63,7 @@ class Submitter(Repeater):
         }
         with self._connection.transaction(), self._connection.cursor() as cursor:
             lock = secrets.randbits(63)
-            cursor.execute(_CLAIM_POSTGRESQL, [*request, secrets.token_hex(16), now, lock])
+            cursor.execute(_CLAIM_POSTGRESQL, [*request, secrets.token_hex(16), "", now, lock])
             cursor.fetchone()
             cursor.execute(_SUBMIT, values)
             cursor.fetchone()

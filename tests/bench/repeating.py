@@ -1,28 +1,24 @@
 """Threads that each do one thing again and again, for the limits that servers are compared with."""
 
-import threading
 import time
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
-from typing_extensions import override
 
-
-class Repeater(threading.Thread):
-    """A thread that counts in ``done`` how often it has done its thing."""
+class Repeater(ABC):
+    """What one thread does; ``done`` counts how often it has."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.done = 0
-        self.deadline = 0.0
 
     @abstractmethod
     def once(self) -> None:
         """Do it."""
 
-    @override
-    def run(self) -> None:
-        while time.perf_counter() < self.deadline:
+    def repeat(self, deadline: float) -> None:
+        """Do it until then."""
+        while time.perf_counter() < deadline:
             self.once()
             self.done += 1
 
@@ -30,9 +26,8 @@ class Repeater(threading.Thread):
 def times_a_second(repeaters: Sequence[Repeater], seconds: float) -> float:
     """Let them repeat for so long; return how often a second all of them together did it."""
     start = time.perf_counter()
-    for repeater in repeaters:
-        repeater.deadline = start + seconds
-        repeater.start()
-    for repeater in repeaters:
-        repeater.join()
+    with ThreadPoolExecutor(len(repeaters)) as pool:
+        running = [pool.submit(repeater.repeat, start + seconds) for repeater in repeaters]
+        for each in running:
+            each.result()
     return sum(repeater.done for repeater in repeaters) / (time.perf_counter() - start)

@@ -67,6 +67,12 @@ class TestRun:
         assert failed.returncode == 1
         assert "Error: Not today." in failed.stderr
 
+    def test_is_told_that_there_is_no_such_function(self, convex: Convex) -> None:
+        failed = convex("run", "clients:nothing")
+
+        assert failed.returncode == 1
+        assert "There is no function named clients:nothing." in failed.stderr
+
     def test_needs_a_good_key(self, convex: Convex) -> None:
         refused = convex("run", "clients:me", key="dust|nonsense")
 

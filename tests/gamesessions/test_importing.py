@@ -30,7 +30,7 @@ class TestSessions:
     def test_are_as_they_were(self, tmp_path: Path) -> None:
         report = import_rows(tmp_path, users=[exported.user()], gameSessions=[exported.session()])
 
-        assert report.lines[1] == "gameSessions: 1 added, 0 there already, 0 refused"
+        assert report.lines[1] == "gameSessions: 1 taken, 0 there already, 0 refused"
         (session,) = queries.list_sessions(ada).sessions
         assert session.progress == Progress(
             score=1250, level=3, combo=4, pages_completed=5, accuracy=87.5
@@ -74,7 +74,7 @@ class TestSessions:
 
         report = import_rows(tmp_path, gameSessions=rows)
 
-        assert "gameSessions: 0 added, 2 there already, 0 refused" in report.lines
+        assert "gameSessions: 0 taken, 2 there already, 0 refused" in report.lines
         assert list(GameSession.objects.order_by("id").values()) == before
 
     @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ class TestEntries:
     def test_are_shown_as_they_were(self, tmp_path: Path) -> None:
         report = import_rows(tmp_path, users=[exported.user()], leaderboard=[exported.entry()])
 
-        assert "leaderboard: 1 added, 0 there already, 0 refused" in report.lines
+        assert "leaderboard: 1 taken, 0 there already, 0 refused" in report.lines
         (shown,) = top()
         assert shown.pop("_id")
         assert shown.pop("_creationTime") == int(MADE_AT)
@@ -101,7 +101,7 @@ class TestEntries:
 
         report = import_rows(tmp_path, leaderboard=rows)
 
-        assert "leaderboard: 0 added, 2 there already, 0 refused" in report.lines
+        assert "leaderboard: 0 taken, 2 there already, 0 refused" in report.lines
         after = [list(kind.objects.order_by("id").values()) for kind in (Entry, Attempt)]
         assert after == before
 

@@ -303,6 +303,17 @@ class TestSilence:
             assert await peer.receive() == {"type": "Ping"}
             assert await peer.receive() == {"type": "Ping"}
 
+    async def test_lasts_no_longer_than_it_may(self, has_frames: bool) -> None:
+        socket: Any = SyncConsumer()
+        async with SyncPeer(routes=[re_path("", socket)], has_frames=has_frames) as peer:
+            peer.modify()
+            await peer.news()
+            socket._ping()  # too early
+
+            assert peer.inbox_is_empty
+            due = socket._last_sent + consumer.PING_SECONDS
+            assert socket._ping_timer.when() == pytest.approx(due, abs=1)
+
 
 class TestSlowReader:
     async def test_is_spared_what_is_not_the_newest(self) -> None:
@@ -336,6 +347,19 @@ class TestSlowReader:
             response = await slow.answer()
 
         assert response["result"] == 2.0
+
+    async def test_that_has_gone_is_waited_for_no_longer(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(consumer, "MOST_UNSENT_BYTES", 100)
+        monkeypatch.setattr(consumer, "PING_SECONDS", 0.01)
+        async with SyncPeer() as peer:
+            assert peer.frames is not None
+            peer.stop_reading()
+            peer.modify()
+            peer.modify()
+            await runner.run(Team.objects.count)
+            peer.frames.drop()
 
     async def test_may_take_its_time(self) -> None:
         socket: Any = SyncConsumer()

@@ -102,7 +102,7 @@ class TestErrors:
 
             assert answer.status == 200
             message = answer.json["errorMessage"]
-            assert message.startswith(f"Could not find function for 'test:{path}'.")
+            assert message == f"There is no function named test:{path}."
 
     @pytest.mark.parametrize(
         ("args", "named"),

@@ -182,7 +182,7 @@ class TestAdminKeys:
     async def test_of_functions_that_are_not_there_are_told_as_tools_expect(self, key: str) -> None:
         told = await call("function", "test:nothing", headers=(admin(key),))
 
-        assert told["errorMessage"].startswith("Could not find function for 'test:nothing'.")
+        assert told["errorMessage"] == "There is no function named test:nothing."
 
     async def test_note_when_they_were_used(self, key: str) -> None:
         await call("query", "test:internal", headers=(admin(key),))

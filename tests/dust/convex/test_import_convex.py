@@ -64,14 +64,14 @@ class TestImport:
 
         assert report.error == ""
         assert report.lines == [
-            "users: 2 added, 0 there already, 0 refused",
-            "gameSessions: 1 added, 0 there already, 0 refused",
-            "leaderboard: 2 added, 0 there already, 0 refused",
+            "users: 2 taken, 0 there already, 0 refused",
+            "gameSessions: 1 taken, 0 there already, 0 refused",
+            "leaderboard: 2 taken, 0 there already, 0 refused",
             "pages: not in the file",
             "levels: not in the file",
             "pageVariants: not in the file",
             "cachedContent: not in the file",
-            "archives: 1 added, 0 there already, 0 refused",
+            "archives: 1 taken, 0 there already, 0 refused",
             "multiplayerRooms: not taken, there is no such table here",
         ]
 
@@ -80,7 +80,7 @@ class TestImport:
 
         report = import_rows(tmp_path, **TABLES)
 
-        assert report.lines[0] == "users: 1 added, 1 there already, 0 refused"
+        assert report.lines[0] == "users: 1 taken, 1 there already, 0 refused"
 
     def test_leaves_out_what_components_keep(self, tmp_path: Path) -> None:
         components: dict[str, Any] = {"_components/other/users": [exported.user("eve")]}
@@ -150,7 +150,7 @@ class TestLines:
 
         assert report.lines[0].startswith("users line 2: refused. ")
         assert why in report.lines[0]
-        assert report.lines[1] == "users: 2 added, 0 there already, 1 refused"
+        assert report.lines[1] == "users: 2 taken, 0 there already, 1 refused"
         assert report.error == "Rows refused: 1."
 
     def test_may_have_whole_numbers_without_a_point(self, tmp_path: Path) -> None:
@@ -172,7 +172,7 @@ class TestLines:
 
         assert report.lines[:2] == [
             f"users line 1: refused. It has more than {jsonlines.LONGEST_LINE_BYTES} bytes.",
-            "users: 1 added, 0 there already, 1 refused",
+            "users: 1 taken, 0 there already, 1 refused",
         ]
         assert peak < 4 * jsonlines.LONGEST_LINE_BYTES
 

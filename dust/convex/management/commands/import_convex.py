@@ -2,7 +2,7 @@
 
 from argparse import ArgumentParser
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,12 @@ from django.db import transaction
 from typing_extensions import override
 
 from dust import moving
-from dust.convex.exports import Export, InvalidExportError, open_export
+from dust.convex.exports import Export, InvalidExportError, Taken, open_export
 from dust.identity import local_issuer
 from dust.livequery.changes import unnoticed
 from dust.logs import quiet
 
-_ADDED, _THERE, _REFUSED = "added", "there already", "refused"
+_TAKEN, _THERE, _REFUSED = "taken", "there already", "refused"
 
 
 class Command(BaseCommand):
@@ -64,23 +64,25 @@ class Command(BaseCommand):
             raise InvalidExportError("It holds none of our tables.")
         refused = 0
         for name, table in tables.items():
-            counts: Counter[str] = Counter()
             if name in export.tables:
-                for taken in export.take(name, table, issuer=issuer):
-                    what = _REFUSED if taken.refusal else _ADDED if taken.is_new else _THERE
-                    counts[what] += 1
-                    if taken.refusal:
-                        self.stdout.write(f"{name} line {taken.number}: refused. {taken.refusal}")
-                told = ", ".join(f"{counts[what]} {what}" for what in (_ADDED, _THERE, _REFUSED))
-                self.stdout.write(f"{name}: {told}")
+                refused += self._take_table(name, export.take(name, table, issuer=issuer))
             else:
                 self.stdout.write(f"{name}: not in the file")
-            self.stdout.flush()
-            refused += counts[_REFUSED]
         for name in export.tables:
             if name not in tables:
                 self.stdout.write(f"{name}: not taken, there is no such table here")
         return refused
+
+    def _take_table(self, name: str, rows: Iterable[Taken]) -> int:
+        counts: Counter[str] = Counter()
+        for row in rows:
+            counts[_REFUSED if row.refusal else _TAKEN if row.is_new else _THERE] += 1
+            if row.refusal:
+                self.stdout.write(f"{name} line {row.number}: refused. {row.refusal}")
+        told = ", ".join(f"{counts[what]} {what}" for what in (_TAKEN, _THERE, _REFUSED))
+        self.stdout.write(f"{name}: {told}")
+        self.stdout.flush()
+        return counts[_REFUSED]
 
 
 def _check_issuer(issuer: str | None) -> str:
